@@ -1,0 +1,1 @@
+//! Asks the Docker Engine where an Erlang node is.
