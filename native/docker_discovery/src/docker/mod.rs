@@ -1,0 +1,39 @@
+//! The Docker Engine: how to reach a daemon, and what it says.
+
+pub(crate) mod endpoint;
+pub(crate) mod version;
+
+use endpoint::Endpoint;
+use version::ApiVersion;
+
+use crate::error::Error;
+
+/// What is known of a daemon, for people who look for a fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DaemonInfo {
+    /// Where it listens.
+    pub endpoint: Endpoint,
+    /// How the last request to it went.
+    pub state: DaemonState,
+    /// The API version in use; none if unknown, or if the daemon has none.
+    pub api_version: Option<ApiVersion>,
+    /// HTTP requests sent.
+    pub requests: u64,
+    /// Questions that another one's request answered.
+    pub coalesced: u64,
+    /// Requests that wait for an answer or for their turn.
+    pub in_flight: usize,
+    /// Connects after the first.
+    pub reconnects: u64,
+}
+
+/// How the last request to a daemon went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DaemonState {
+    /// Nothing was asked yet.
+    Unknown,
+    /// It answered.
+    Up,
+    /// It could not be reached, for this reason.
+    Down(Error),
+}
