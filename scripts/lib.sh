@@ -1,0 +1,57 @@
+# shellcheck shell=bash
+# Progress lines and errors, the same in every script of this project. Sourced by bash, never run.
+
+# Rust's installer puts cargo here, and a shell that is no login shell does not look there.
+case ":$PATH:" in
+    *":$HOME/.cargo/bin:"*) ;;
+    *) PATH=$PATH:$HOME/.cargo/bin ;;
+esac
+# An ordinary user's PATH on Debian has no sbin, where ip and iptables are.
+PATH=$PATH:/usr/sbin:/sbin
+export PATH
+
+say() { printf '%s\n' "$*"; }
+
+warn() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+
+# die STATUS TEXT...
+die() {
+    local status=$1
+    shift
+    warn "$@"
+    exit "$status"
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+now_ms() { date +%s%3N; }
+
+# seconds START_MS: the time since then, like 1.4 s
+seconds() {
+    local ms=$(($(now_ms) - $1))
+    printf '%d.%d s' $((ms / 1000)) $((ms % 1000 / 100))
+}
+
+# step TEXT COMMAND...: one line when it starts and how long it took; its output only where it fails.
+step() {
+    local text=$1 log start status=0 ticker
+    shift
+    log=$(mktemp)
+    start=$(now_ms)
+    printf '  %s ...' "$text"
+    # A dot now and then, so that a long download does not look like a stop. It waits in read, not
+    # in sleep: a killed loop would leave its sleep behind, with the caller's pipe still open.
+    (while :; do read -rt 5 _ <&7; printf '.'; done) 7<> <(:) &
+    ticker=$!
+    "$@" >"$log" 2>&1 </dev/null || status=$?
+    kill "$ticker" 2>/dev/null
+    wait "$ticker" 2>/dev/null || true
+    if [ "$status" -eq 0 ]; then
+        printf ' %s\n' "$(seconds "$start")"
+    else
+        printf ' failed after %s\n' "$(seconds "$start")"
+        tail -n 40 "$log" | sed 's/^/    /' >&2
+    fi
+    rm -f "$log"
+    return "$status"
+}
