@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # Progress lines and errors, the same in every script of this project. Sourced by bash, never run.
 
+# Erlang and rebar3 do not start without a HOME, which a CI runner may not set.
+export HOME=${HOME:-~}
+
 # Rust's installer puts cargo here, and a shell that is no login shell does not look there.
 case ":$PATH:" in
     *":$HOME/.cargo/bin:"*) ;;
@@ -30,6 +33,21 @@ now_ms() { date +%s%3N; }
 seconds() {
     local ms=$(($(now_ms) - $1))
     printf '%d.%d s' $((ms / 1000)) $((ms % 1000 / 100))
+}
+
+# part TEXT COMMAND...: a headline, the command's own output, and how long it took.
+part() {
+    local text=$1 start status=0
+    shift
+    start=$(now_ms)
+    printf '\n== %s\n' "$text"
+    "$@" </dev/null || status=$?
+    if [ "$status" -eq 0 ]; then
+        say "== $text: $(seconds "$start")"
+    else
+        say "== $text: FAILED after $(seconds "$start")"
+    fi
+    return "$status"
 }
 
 # step TEXT COMMAND...: one line when it starts and how long it took; its output only where it fails.

@@ -1,0 +1,39 @@
+# The commands of this project. Each one installs what it lacks (scripts/setup) and says so.
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo demo-down test check bench clean distclean
+
+# Rust's installer puts cargo there, and a shell that is no login shell does not look there.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+export KEEP
+
+help: ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null || \
+		sed -nE 's/^([a-z-]+):.*## (.*)/  make \1  \2/p' $(MAKEFILE_LIST)
+
+setup: ## install what building needs (Debian packages)
+	@scripts/setup build
+
+build: setup ## build the native library and the Erlang modules
+	@rebar3 compile
+
+demo: ## a cluster over two Docker hosts, and a shell from the host (KEEP=1 leaves it up)
+	@scripts/demo up
+
+demo-down: ## take down what `make demo KEEP=1` left
+	@scripts/demo down
+
+test: ## all tests: Rust, EUnit, Common Test on real engines
+	@scripts/test
+
+check: ## format, lints, xref, dialyzer, shellcheck
+	@scripts/check
+
+bench: build ## measure, and write the table that the README quotes
+	@scripts/bench
+
+clean: ## remove what was built
+	@rm -rf _build/default/lib _build/test priv/*.so
+	@rm -f rebar3.crashdump erl_crash.dump
+
+distclean: clean ## the same with every cache
+	@rm -rf _build target
