@@ -9,7 +9,7 @@ use crate::docker::endpoint::Endpoint;
 use crate::docker::version::ApiVersion;
 
 /// All settings of a resolver.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The local daemon.
     pub docker_host: Endpoint,
@@ -65,7 +65,7 @@ pub enum AddressMode {
 }
 
 /// Bounds, so that neither a daemon nor a flood of names harms the VM.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Longest answer about one container, in bytes.
     pub max_body: u64,

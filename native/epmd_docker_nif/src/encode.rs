@@ -1,0 +1,145 @@
+//! Terms from values. A unit variant becomes an atom, a variant with data a tagged tuple, an error
+//! of the operating system its posix atom, text a binary.
+
+use std::net::IpAddr;
+
+use docker_discovery::{
+    ContainerInfo, ContainerState, DaemonInfo, DaemonState, DistPort, Errno, Error, Found, Via,
+};
+use rustler::{Atom, Encoder, Env, MapIterator, Term};
+
+use crate::atoms;
+use crate::job::Encode;
+
+/// The documented reason of an error, `epmd_docker:reason()` in Erlang.
+pub(crate) fn reason<'a>(env: Env<'a>, error: &Error) -> Term<'a> {
+    match error {
+        Error::NoSuchContainer => atoms::no_such_container().encode(env),
+        Error::NotRunning(state) => (atoms::not_running(), state_atom(*state)).encode(env),
+        Error::Ambiguous(ids) => {
+            let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
+            (atoms::ambiguous(), ids).encode(env)
+        }
+        Error::NotPublished(port) => (atoms::not_published(), port).encode(env),
+        Error::LoopbackOnly(port) => (atoms::loopback_only(), port).encode(env),
+        Error::NoNetwork(networks) => (atoms::no_network(), networks).encode(env),
+        Error::HostNotAllowed(host) => (atoms::host_not_allowed(), host).encode(env),
+        Error::BadNodeName(name) => (atoms::bad_node_name(), name).encode(env),
+        Error::Connect { endpoint, errno } => {
+            (atoms::connect(), endpoint, posix(env, *errno)).encode(env)
+        }
+        Error::Tls { endpoint, detail } => (atoms::tls(), endpoint, detail).encode(env),
+        Error::Status { code, message } => (atoms::status(), code, message).encode(env),
+        Error::BadResponse(detail) => (atoms::bad_response(), detail).encode(env),
+        Error::TooLarge(bytes) => (atoms::too_large(), bytes).encode(env),
+        Error::Timeout => atoms::timeout().encode(env),
+        Error::Busy => atoms::busy().encode(env),
+        Error::Cancelled => atoms::cancelled().encode(env),
+        // The enum is non_exhaustive: a variant that this file does not know yet still answers.
+        other => (atoms::bad_response(), other.to_string()).encode(env),
+    }
+}
+
+/// The posix atom; the set is fixed by `Errno`, so this makes no atom from outside data.
+fn posix(env: Env<'_>, errno: Errno) -> Term<'_> {
+    match Atom::from_str(env, errno.as_str()) {
+        Ok(atom) => atom.encode(env),
+        Err(_) => atoms::unknown().encode(env),
+    }
+}
+
+fn state_atom(state: ContainerState) -> Atom {
+    match state {
+        ContainerState::Created => atoms::created(),
+        ContainerState::Restarting => atoms::restarting(),
+        ContainerState::Removing => atoms::removing(),
+        ContainerState::Paused => atoms::paused(),
+        ContainerState::Exited => atoms::exited(),
+        ContainerState::Dead => atoms::dead(),
+        _ => atoms::unknown(),
+    }
+}
+
+/// An address in the form of `inet:ip_address()`.
+pub(crate) fn address(env: Env<'_>, ip: IpAddr) -> Term<'_> {
+    match ip {
+        IpAddr::V4(ip) => {
+            let [a, b, c, d] = ip.octets();
+            (a, b, c, d).encode(env)
+        }
+        IpAddr::V6(ip) => {
+            let words: Vec<Term<'_>> = ip.segments().iter().map(|word| word.encode(env)).collect();
+            rustler::types::tuple::make_tuple(env, &words)
+        }
+    }
+}
+
+fn map<'a>(env: Env<'a>, pairs: &[(Atom, Term<'a>)]) -> Term<'a> {
+    // Keys are distinct, which is the only way in which this could fail.
+    Term::map_from_pairs(env, pairs).unwrap_or_else(|_| Term::map_new(env))
+}
+
+impl Encode for Found {
+    fn to_term<'a>(&self, env: Env<'a>) -> Term<'a> {
+        let port = match self.port {
+            DistPort::Known(port) => port.encode(env),
+            DistPort::Epmd => atoms::epmd().encode(env),
+        };
+        let via = match &self.via {
+            Via::Container { network } => (atoms::container(), network).encode(env),
+            Via::Published => atoms::published().encode(env),
+            Via::HostNetwork => atoms::host_network().encode(env),
+        };
+        map(
+            env,
+            &[
+                (atoms::address(), address(env, self.address)),
+                (atoms::port(), port),
+                (atoms::via(), via),
+                (atoms::container(), container(env, &self.container)),
+            ],
+        )
+    }
+}
+
+fn container<'a>(env: Env<'a>, info: &ContainerInfo) -> Term<'a> {
+    map(
+        env,
+        &[
+            (atoms::id(), info.id.as_str().encode(env)),
+            (atoms::name(), info.name.encode(env)),
+            (atoms::hostname(), info.hostname.encode(env)),
+            (atoms::daemon(), info.daemon.encode(env)),
+        ],
+    )
+}
+
+/// One daemon for `epmd_docker:info/0`.
+pub(crate) fn daemon<'a>(env: Env<'a>, info: &DaemonInfo) -> Term<'a> {
+    let state = match &info.state {
+        DaemonState::Unknown => atoms::unknown().encode(env),
+        DaemonState::Up => atoms::up().encode(env),
+        DaemonState::Down(error) => (atoms::down(), reason(env, error)).encode(env),
+    };
+    let version = match &info.api_version {
+        Some(version) => version.to_string().encode(env),
+        None => atoms::undefined().encode(env),
+    };
+    map(
+        env,
+        &[
+            (atoms::daemon(), info.endpoint.to_string().encode(env)),
+            (atoms::state(), state),
+            (atoms::api_version(), version),
+            (atoms::requests(), info.requests.encode(env)),
+            (atoms::coalesced(), info.coalesced.encode(env)),
+            (atoms::in_flight(), info.in_flight.encode(env)),
+            (atoms::reconnects(), info.reconnects.encode(env)),
+        ],
+    )
+}
+
+/// The value of `key` in a map of settings.
+pub(crate) fn get<'a>(map: Term<'a>, key: Atom) -> Option<Term<'a>> {
+    MapIterator::new(map)?.find_map(|(name, value)| (key == name).then_some(value))
+}

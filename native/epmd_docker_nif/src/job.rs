@@ -1,0 +1,139 @@
+//! A lookup that runs outside of the VM's schedulers and answers its owner exactly once.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use docker_discovery::Error;
+use rustler::{Encoder, Env, LocalPid, Monitor, OwnedEnv, Resource, ResourceArc, Term};
+use tokio::task::{AbortHandle, JoinError};
+
+use crate::atoms;
+use crate::encode;
+use crate::runtime;
+
+/// How many jobs may be under way; one more is answered `busy`. A node with 1,000 peers that all
+/// come back at once stays far below.
+const MAX_JOBS: usize = 8192;
+
+static JOBS: AtomicUsize = AtomicUsize::new(0);
+
+/// The owner's end of a job. The work is aborted when the owner dies, when this is garbage
+/// collected and by [`Job::cancel`].
+pub(crate) struct Job {
+    work: AbortHandle,
+}
+
+impl Job {
+    /// Aborts the work, whose answer is then `cancelled`; nothing where it is done already.
+    pub(crate) fn cancel(&self) {
+        self.work.abort();
+    }
+}
+
+#[rustler::resource_impl]
+impl Resource for Job {
+    const IMPLEMENTS_DOWN: bool = true;
+
+    // This runs on a scheduler: abort only wakes our thread.
+    fn down<'a>(&'a self, _env: Env<'a>, _pid: LocalPid, _monitor: Monitor) {
+        self.cancel();
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
+
+/// Counts a job for as long as it lives, however it ends.
+struct Slot;
+
+impl Slot {
+    fn take() -> Result<Self, Error> {
+        let taken = JOBS.fetch_add(1, Ordering::Relaxed);
+        let slot = Slot;
+        if taken < MAX_JOBS {
+            Ok(slot)
+        } else {
+            Err(Error::Busy)
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        JOBS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Starts `work` for the calling process and returns at once. The answer is the message
+/// `{epmd_docker_nif, Tag, {ok, Value} | {error, Reason}}`.
+///
+/// # Errors
+/// `Busy` where too many jobs are under way or the runtime's thread cannot be started.
+pub(crate) fn submit<T, F>(env: Env<'_>, tag: Term<'_>, work: F) -> Result<ResourceArc<Job>, Error>
+where
+    T: Encode + Send + 'static,
+    F: Future<Output = Result<T, Error>> + Send + 'static,
+{
+    let slot = Slot::take()?;
+    let runtime = runtime::handle().map_err(|_| Error::Busy)?;
+    let owner = env.pid();
+    let reply = Reply::new(owner, tag);
+    let work = runtime.spawn(work);
+    let job = ResourceArc::new(Job {
+        work: work.abort_handle(),
+    });
+    // No monitor: the owner is already dead, and dropping the job ends the work.
+    env.monitor(&job, &owner);
+    // A second task awaits the first, so that a panic or an abort is answered too.
+    runtime.spawn(async move {
+        let result = work.await.unwrap_or_else(|ended| Err(reason(&ended)));
+        drop(slot);
+        reply.send(&result);
+    });
+    Ok(job)
+}
+
+fn reason(ended: &JoinError) -> Error {
+    if ended.is_panic() {
+        Error::BadResponse("internal error: a lookup panicked".into())
+    } else {
+        Error::Cancelled
+    }
+}
+
+/// What the answer of a job can be made of.
+pub(crate) trait Encode {
+    /// The term for `{ok, Term}`.
+    fn to_term<'a>(&self, env: Env<'a>) -> Term<'a>;
+}
+
+/// The way back to the owner, with the tag that it gave. It is consumed by its one use.
+struct Reply {
+    env: OwnedEnv,
+    tag: rustler::env::SavedTerm,
+    owner: LocalPid,
+}
+
+impl Reply {
+    fn new(owner: LocalPid, tag: Term<'_>) -> Self {
+        let env = OwnedEnv::new();
+        let tag = env.save(tag);
+        Reply { env, tag, owner }
+    }
+
+    /// Only ever called on our own thread: `send_and_clear` panics on a thread of the VM.
+    fn send<T: Encode>(mut self, result: &Result<T, Error>) {
+        let (owner, tag) = (self.owner, self.tag);
+        // An error here means that the owner is dead and nobody waits.
+        let _ = self.env.send_and_clear(&owner, |env| {
+            let result = match result {
+                Ok(value) => (atoms::ok(), value.to_term(env)).encode(env),
+                Err(error) => (atoms::error(), encode::reason(env, error)).encode(env),
+            };
+            (atoms::epmd_docker_nif(), tag.load(env), result).encode(env)
+        });
+    }
+}

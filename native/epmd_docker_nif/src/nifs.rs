@@ -1,0 +1,160 @@
+//! The NIF functions. Each returns at once; their Erlang side, with types, is
+//! `src_erl/epmd_docker_nif.erl`.
+
+use std::time::Duration;
+
+use docker_discovery::{ContainerRef, Entry, Error, Family, NodeName, Scheme};
+use rustler::{Atom, Binary, Encoder, Env, NifResult, ResourceArc, Term};
+
+use crate::job::{self, Job};
+use crate::{atoms, encode, settings, state};
+
+fn failed<'a>(env: Env<'a>, error: &Error) -> Term<'a> {
+    (atoms::error(), encode::reason(env, error)).encode(env)
+}
+
+fn done<'a, T: Encoder>(env: Env<'a>, result: Result<T, Error>) -> Term<'a> {
+    match result {
+        Ok(value) => (atoms::ok(), value).encode(env),
+        Err(error) => failed(env, &error),
+    }
+}
+
+fn decode_family(family: Atom) -> NifResult<Family> {
+    if family == atoms::inet() {
+        Ok(Family::Inet)
+    } else if family == atoms::inet6() {
+        Ok(Family::Inet6)
+    } else {
+        Err(rustler::Error::BadArg)
+    }
+}
+
+/// `configure(Settings) -> ok | {error, {bad_setting, Key, Detail}}`
+#[rustler::nif]
+fn configure<'a>(env: Env<'a>, map: Term<'a>) -> Term<'a> {
+    match settings::decode(map) {
+        Ok(settings) => {
+            state::configure(settings);
+            atoms::ok().encode(env)
+        }
+        Err((key, detail)) => (atoms::error(), (atoms::bad_setting(), key, detail)).encode(env),
+    }
+}
+
+/// `peek(Node) -> {table, Host, Port} | on_host | in_container | other | {error, Reason}`:
+/// what memory knows of a name.
+#[rustler::nif]
+fn peek<'a>(env: Env<'a>, node: Binary<'a>) -> Term<'a> {
+    let node = match NodeName::parse(&node) {
+        Ok(node) => node,
+        Err(error) => return failed(env, &error),
+    };
+    if let Some(entry) = state::table().get(&node) {
+        return (atoms::table(), entry.host, entry.port).encode(env);
+    }
+    match node.scheme() {
+        Scheme::OnHost { .. } => atoms::on_host(),
+        Scheme::InContainer { .. } => atoms::in_container(),
+        _ => atoms::other(),
+    }
+    .encode(env)
+}
+
+/// `lookup(Tag, Node, Family, TimeoutMs) -> {ok, Job} | {error, Reason}`: asks Docker. The answer
+/// is a message, see [`job::submit`].
+#[rustler::nif]
+fn lookup<'a>(
+    env: Env<'a>,
+    tag: Term<'a>,
+    node: Binary<'a>,
+    family: Atom,
+    timeout: u64,
+) -> NifResult<Term<'a>> {
+    let family = decode_family(family)?;
+    let node = match NodeName::parse(&node) {
+        Ok(node) => node,
+        Err(error) => return Ok(failed(env, &error)),
+    };
+    let resolver = state::resolver();
+    let timeout = Duration::from_millis(timeout);
+    let work = async move { resolver.lookup(&node, family, timeout).await };
+    Ok(done(env, job::submit(env, tag, work)))
+}
+
+/// `locate(Tag, Container, Port, Family, TimeoutMs) -> {ok, Job} | {error, Reason}`: the address
+/// at which a container's given port can be reached.
+#[rustler::nif]
+fn locate<'a>(
+    env: Env<'a>,
+    tag: Term<'a>,
+    container: &'a str,
+    port: u16,
+    family: Atom,
+    timeout: u64,
+) -> NifResult<Term<'a>> {
+    let family = decode_family(family)?;
+    let Some(container) = ContainerRef::parse(container) else {
+        return Ok(failed(env, &Error::NoSuchContainer));
+    };
+    let resolver = state::resolver();
+    let timeout = Duration::from_millis(timeout);
+    let work = async move { resolver.locate(&container, port, family, timeout).await };
+    Ok(done(env, job::submit(env, tag, work)))
+}
+
+/// `cancel(Job) -> ok`: aborts the work of a job that nobody waits for any more.
+#[rustler::nif]
+fn cancel(job: ResourceArc<Job>) -> Atom {
+    job.cancel();
+    atoms::ok()
+}
+
+/// `table_add(Node, Host, Port) -> ok | {error, Reason}`
+#[rustler::nif]
+fn table_add<'a>(env: Env<'a>, node: Binary<'a>, host: String, port: u16) -> Term<'a> {
+    let added = NodeName::parse(&node).and_then(|node| state::table().add(node, Some(host), port));
+    match added {
+        Ok(()) => atoms::ok().encode(env),
+        Err(error) => failed(env, &error),
+    }
+}
+
+/// `table_remove(Node) -> boolean()`: whether it was there.
+#[rustler::nif]
+fn table_remove(node: Binary<'_>) -> bool {
+    NodeName::parse(&node).is_ok_and(|node| state::table().remove(&node))
+}
+
+/// `table_set([{Node, Host, Port}]) -> ok | {error, Reason}`: all of it or nothing.
+#[rustler::nif]
+fn table_set<'a>(env: Env<'a>, nodes: Vec<(Binary<'a>, String, u16)>) -> Term<'a> {
+    let parsed: Result<Vec<_>, Error> = nodes
+        .into_iter()
+        .map(|(node, host, port)| Ok((NodeName::parse(&node)?, Entry { host, port })))
+        .collect();
+    match parsed.and_then(|nodes| state::table().set(nodes)) {
+        Ok(()) => atoms::ok().encode(env),
+        Err(error) => failed(env, &error),
+    }
+}
+
+/// `table_list() -> [{Node, Host, Port}]`, sorted by node name.
+#[rustler::nif]
+fn table_list() -> Vec<(String, String, u16)> {
+    let entries = state::table().list();
+    entries
+        .into_iter()
+        .map(|(node, entry)| (node.to_string(), entry.host, entry.port))
+        .collect()
+}
+
+/// `daemons() -> [map()]`: each daemon that was asked so far, and its state.
+#[rustler::nif]
+fn daemons(env: Env<'_>) -> Vec<Term<'_>> {
+    let daemons = state::resolver().daemons();
+    daemons
+        .iter()
+        .map(|daemon| encode::daemon(env, daemon))
+        .collect()
+}

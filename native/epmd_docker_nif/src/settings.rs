@@ -1,0 +1,86 @@
+//! Settings from the map that `epmd_docker_options` made. Erlang has checked types and ranges;
+//! what needs a parser of ours (endpoints, address ranges) is checked here.
+
+use docker_discovery::{AddressMode, AllowedHosts, ApiVersion, Endpoint, Settings};
+use rustler::{Atom, Decoder, Term};
+
+use crate::atoms;
+use crate::encode;
+
+/// The setting that is wrong, and why.
+pub(crate) type BadSetting = (Atom, String);
+
+/// # Errors
+/// The first setting that is missing or wrong.
+pub(crate) fn decode(map: Term<'_>) -> Result<Settings, BadSetting> {
+    let network: Atom = atoms::network();
+    Ok(Settings {
+        docker_host: parse(map, atoms::docker_host(), Endpoint::parse)?,
+        daemon_port: value(map, atoms::docker_daemon_port())?,
+        allowed_hosts: allowed_hosts(map)?,
+        address: address(map)?,
+        network: optional(map, network)?,
+        dist_port: optional(map, atoms::dist_port())?,
+        remote_port: optional(map, atoms::remote_port())?,
+        on_host_port: value(map, atoms::on_host_port())?,
+        api_version: match optional::<String>(map, atoms::api_version())? {
+            Some(text) => Some(checked(atoms::api_version(), ApiVersion::parse(&text))?),
+            None => None,
+        },
+        ..Settings::default()
+    })
+}
+
+fn value<'a, T: Decoder<'a>>(map: Term<'a>, key: Atom) -> Result<T, BadSetting> {
+    encode::get(map, key)
+        .and_then(|term| term.decode().ok())
+        .ok_or_else(|| (key, "missing, or of another type".into()))
+}
+
+/// `undefined` is `None`.
+fn optional<'a, T: Decoder<'a>>(map: Term<'a>, key: Atom) -> Result<Option<T>, BadSetting> {
+    match encode::get(map, key) {
+        Some(term) if atoms::undefined() == term => Ok(None),
+        Some(_) => value(map, key).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn checked<T, E: ToString>(key: Atom, result: Result<T, E>) -> Result<T, BadSetting> {
+    result.map_err(|error| (key, error.to_string()))
+}
+
+fn parse<T, E: ToString>(
+    map: Term<'_>,
+    key: Atom,
+    parser: impl Fn(&str) -> Result<T, E>,
+) -> Result<T, BadSetting> {
+    let text: String = value(map, key)?;
+    checked(key, parser(&text))
+}
+
+fn allowed_hosts(map: Term<'_>) -> Result<AllowedHosts, BadSetting> {
+    match optional::<Vec<String>>(map, atoms::allowed_hosts())? {
+        None => Ok(AllowedHosts::default()),
+        Some(entries) => {
+            let entries: Vec<&str> = entries.iter().map(String::as_str).collect();
+            checked(atoms::allowed_hosts(), AllowedHosts::parse(&entries))
+        }
+    }
+}
+
+fn address(map: Term<'_>) -> Result<AddressMode, BadSetting> {
+    let mode: Atom = value(map, atoms::address())?;
+    if mode == atoms::auto() {
+        Ok(AddressMode::Auto)
+    } else if mode == atoms::container() {
+        Ok(AddressMode::Container)
+    } else if mode == atoms::published() {
+        Ok(AddressMode::Published)
+    } else {
+        Err((
+            atoms::address(),
+            "must be auto, container or published".into(),
+        ))
+    }
+}

@@ -1,0 +1,288 @@
+%% The `-epmd_module': asks Docker where a node is, and leaves the handshake to OTP.
+%%
+%%     erl -start_epmd false -epmd_module epmd_docker -proto_dist eid_tcp \
+%%         -name <container id>@<host address> -setcookie secret
+%%
+%% OTP calls the callbacks here while the node boots (no io, no file, no inet:getaddr yet), inside
+%% net_kernel (nothing may wait) and in connection processes; applications call them from
+%% anywhere, with names as strings or atoms. An exception in address_please/3 or the end of a
+%% process that start_link/0 started would take the whole node down (net_sup restarts nothing):
+%% so everything is caught, and there is no process of our own.
+-module(epmd_docker).
+
+-include("epmd_docker.hrl").
+?MODULEDOC("""
+Erlang distribution in Docker: the Docker Engine is the registry.
+
+Switch it on with `-epmd_module epmd_docker`, and where its defaults are wanted, `-proto_dist
+eid_tcp`. Everything else here is for looking at what it does and for the node table.
+""").
+
+%% API
+-export([
+    add_node/2, add_node/3,
+    remove_node/1,
+    set_nodes/1,
+    list_nodes/0,
+    resolve/1,
+    info/0,
+    format_error/1
+]).
+
+%% Callbacks of OTP
+-export([
+    start_link/0,
+    listen_port_please/2,
+    register_node/2, register_node/3,
+    address_please/3,
+    port_please/2, port_please/3,
+    names/0, names/1
+]).
+
+-export_type([reason/0, node_name/0, host/0, resolved/0]).
+
+-type node_name() :: node() | string() | binary().
+-type host() :: atom() | string() | binary() | inet:ip_address().
+-type resolved() :: #{
+    address := inet:ip_address(),
+    port := inet:port_number(),
+    %% Who gave the address and port.
+    source := epmd_docker_lookup:source(),
+    version := 5..6,
+    container => #{id := binary(), name := binary(), hostname := binary(), daemon := binary()},
+    network => binary()
+}.
+%% Why something did not work; format_error/1 makes a sentence of each.
+-type reason() ::
+    no_such_container
+    | {not_running, State :: atom()}
+    | {ambiguous, [Id :: binary()]}
+    | {not_published, inet:port_number()}
+    | {loopback_only, inet:port_number()}
+    | {no_network, [Network :: binary()]}
+    | {host_not_allowed, Host :: binary()}
+    | {bad_node_name, Name :: binary()}
+    | {bad_host, Host :: term()}
+    | {bad_port, Port :: term()}
+    | {connect, Endpoint :: binary(), inet:posix()}
+    | {tls, Endpoint :: binary(), Detail :: binary()}
+    | {status, Code :: 100..999, Message :: binary()}
+    | {bad_response, Detail :: binary()}
+    | {too_large, Bytes :: non_neg_integer()}
+    | {not_in_epmd, Name :: binary(), inet:ip_address()}
+    | {dns, Host :: binary(), inet:posix()}
+    | timeout
+    | busy
+    | cancelled
+    | {nif_not_loaded, Detail :: binary()}
+    | epmd_docker_options:bad_setting().
+
+%% ---------------------------------------------------------------------------------------------
+%% API: the node table
+%% ---------------------------------------------------------------------------------------------
+
+?DOC("As `add_node/3`, with the host that is in the name.").
+-spec add_node(node_name(), inet:port_number()) -> ok | {error, reason()}.
+add_node(Node, Port) ->
+    epmd_docker_table:add(Node, Port).
+
+?DOC("""
+Says at which host and port a node listens; replaces what was said before. The host (a name, an
+address or a container reference) is looked up at each use, so that its address may change.
+""").
+-spec add_node(node_name(), host(), inet:port_number()) -> ok | {error, reason()}.
+add_node(Node, Host, Port) ->
+    epmd_docker_table:add(Node, Host, Port).
+
+?DOC("Takes a node out of the table; `ok` too if it was not there.").
+-spec remove_node(node_name()) -> ok | {error, reason()}.
+remove_node(Node) ->
+    epmd_docker_table:remove(Node).
+
+?DOC("Replaces the whole table: all of the list, or nothing if one entry is wrong.").
+-spec set_nodes([{node_name(), inet:port_number()} | {node_name(), host(), inet:port_number()}]) ->
+    ok | {error, reason()}.
+set_nodes(Nodes) ->
+    epmd_docker_table:set(Nodes).
+
+?DOC("The node table, sorted by name.").
+-spec list_nodes() ->
+    [{Node :: node(), Host :: string(), inet:port_number()}] | {error, reason()}.
+list_nodes() ->
+    epmd_docker_table:list().
+
+%% ---------------------------------------------------------------------------------------------
+%% API: looking at what it does
+%% ---------------------------------------------------------------------------------------------
+
+?DOC("""
+Where a node is, as a connection to it would find out; waits at most the setting `timeout`. Not
+for use inside net_kernel.
+""").
+-spec resolve(node_name()) -> {ok, resolved()} | {error, reason()}.
+resolve(Node) ->
+    case epmd_docker_table:parts(Node) of
+        {ok, Name, Host} -> guarded(resolve, fun() -> find(Name, Host, family(), #{}) end);
+        {error, _} = Error -> Error
+    end.
+
+?DOC("The settings in force and where each came from, the daemons asked so far, this node.").
+-spec info() -> #{atom() => term()}.
+info() ->
+    Settings =
+        case epmd_docker_options:current() of
+            {ok, Options} -> Options;
+            {error, Bad} -> #{bad_setting => epmd_docker_options:format_error(Bad)}
+        end,
+    {Library, Daemons} =
+        case epmd_docker_nif:daemons() of
+            {error, Reason} -> {Reason, []};
+            List -> {loaded, List}
+        end,
+    Nodes =
+        case list_nodes() of
+            {error, _} -> 0;
+            Table -> length(Table)
+        end,
+    #{settings => Settings, library => Library, library_path => epmd_docker_nif:path(),
+        daemons => Daemons, nodes => Nodes, self => epmd_docker_self:name_and_port()}.
+
+?DOC("A sentence for each reason, for people.").
+-spec format_error(reason() | term()) -> unicode:chardata().
+format_error(Reason) ->
+    epmd_docker_reason:format(Reason).
+
+%% ---------------------------------------------------------------------------------------------
+%% Callbacks of OTP
+%% ---------------------------------------------------------------------------------------------
+
+?DOC("""
+Called by the supervisor of the distribution. A bad setting stops a node that `-name` or `-sname`
+is booting, with one line; a running node only fails to start its distribution.
+""").
+-spec start_link() -> {ok, pid()} | ignore | {error, term()}.
+start_link() ->
+    epmd_docker_boot:start_link().
+
+?DOC("The port to listen on; 0 is any.").
+-spec listen_port_please(atom() | string(), host()) -> {ok, inet:port_number()}.
+listen_port_please(Name, Host) ->
+    guarded(listen_port_please, fun() -> epmd_docker_boot:listen_port(Name, Host) end, {ok, 0}).
+
+?DOC("As `register_node/3`, over IPv4.").
+-spec register_node(atom() | string(), inet:port_number()) ->
+    {ok, Creation :: integer()} | {error, term()}.
+register_node(Name, Port) ->
+    register_node(Name, Port, inet).
+
+?DOC("Remembers our own name and port, and tells epmd where this node uses it.").
+-spec register_node(atom() | string(), inet:port_number(), atom()) ->
+    {ok, Creation :: integer()} | {error, term()}.
+register_node(Name, Port, Family) ->
+    guarded(register_node, fun() -> epmd_docker_boot:register(Name, Port, Family) end, {ok, -1}).
+
+?DOC("""
+Address and port of a node in one answer, so that both are from one moment. Inside net_kernel
+(stock `select/1` calls it there) it only says whether the name is one for this family.
+""").
+-spec address_please(atom() | string(), host(), inet | inet6) ->
+    {ok, inet:ip_address()}
+    | {ok, inet:ip_address(), inet:port_number(), Version :: 5..6}
+    | {error, reason()}.
+address_please(Name, Host, Family) ->
+    guarded(address_please, fun() ->
+        case epmd_docker_select:in_net_kernel() of
+            true -> selected(text(Name), host_text(Host), Family);
+            false -> located(find(text(Name), host_text(Host), Family, #{watch => true}))
+        end
+    end).
+
+?DOC("As `port_please/3`, with the setting `timeout`.").
+-spec port_please(atom() | string(), host()) ->
+    {port, inet:port_number(), Version :: 5..6} | noport.
+port_please(Name, Host) ->
+    port_please(Name, Host, infinity).
+
+?DOC("The port of a node; our own where our own name is asked for.").
+-spec port_please(atom() | string(), host(), timeout()) ->
+    {port, inet:port_number(), Version :: 5..6} | noport.
+port_please(Name, Host, Timeout) ->
+    guarded(port_please, fun() -> port(text(Name), host_text(Host), Timeout) end, noport).
+
+?DOC("As `names/1`, for this host.").
+-spec names() -> {ok, [{Name :: string(), inet:port_number()}]}.
+names() ->
+    names(inet_db:gethostname()).
+
+?DOC("""
+The nodes known at a host: what its epmd says, and this node itself. Never an error:
+applications that look for a duplicate of themselves before they boot stop on one.
+""").
+-spec names(host()) -> {ok, [{Name :: string(), inet:port_number()}]}.
+names(Host) ->
+    guarded(names, fun() -> epmd_docker_names:names(host_text(Host)) end, {ok, []}).
+
+%% ---------------------------------------------------------------------------------------------
+%% Internal
+%% ---------------------------------------------------------------------------------------------
+
+selected(Name, Host, Family) ->
+    case epmd_docker_select:select(Name, Host, Family) of
+        %% Stock select/1 looks only at whether there is an address.
+        true -> {ok, any(Family)};
+        false -> {error, {dns, unicode:characters_to_binary(Host), eafnosupport}}
+    end.
+
+any(inet) -> {0, 0, 0, 0};
+any(inet6) -> {0, 0, 0, 0, 0, 0, 0, 0}.
+
+located({ok, #{address := Address, port := Port, version := Version}}) ->
+    {ok, Address, Port, Version};
+located({error, _} = Error) ->
+    Error.
+
+port(Name, Host, Timeout) ->
+    case epmd_docker_self:port(Name, Host) of
+        {ok, Port} ->
+            {port, Port, 6};
+        undefined ->
+            case epmd_docker_select:in_net_kernel() orelse find(Name, Host, family(), #{}, Timeout) of
+                {ok, #{port := Port, version := Version}} -> {port, Port, Version};
+                _ -> noport
+            end
+    end.
+
+find(Name, Host, Family, Flags) ->
+    find(Name, Host, Family, Flags, infinity).
+
+%% Atoms compare greater than numbers: infinity leaves the setting as it is.
+find(Name, Host, Family, Flags, AtMost) ->
+    case epmd_docker_options:current() of
+        {ok, #{timeout := Timeout}} ->
+            epmd_docker_lookup:find(Name, Host, Family, max(1, min(Timeout, AtMost)), Flags);
+        {error, _} = Error ->
+            Error
+    end.
+
+family() ->
+    epmd_docker_boot:family().
+
+text(Name) when is_atom(Name) -> atom_to_list(Name);
+text(Name) when is_binary(Name) -> unicode:characters_to_list(Name);
+text(Name) -> Name.
+
+host_text(Host) when is_tuple(Host) -> inet:ntoa(Host);
+host_text(Host) -> text(Host).
+
+guarded(Where, Fun) ->
+    guarded(Where, Fun, {error, cancelled}).
+
+%% The first law: nothing that happens in here may reach OTP as an exception.
+guarded(Where, Fun, Otherwise) ->
+    try
+        Fun()
+    catch
+        Class:Reason:Stack ->
+            ?LOG_ERROR(#{what => crash, where => Where, reason => {Class, Reason, Stack}}, ?LOG_META),
+            Otherwise
+    end.

@@ -1,0 +1,173 @@
+%% What OTP asks for while the distribution starts: settings, the port to listen on, registration.
+%%
+%% Runs before `user', file_server and the users of inet_db are there: no io, no file, no crypto,
+%% no inet:getaddr (not even of "127.0.0.1": it hangs the boot). With net_kernel:start/2 the same
+%% functions run in a node that is up, which they must never take down.
+-module(epmd_docker_boot).
+
+-include("epmd_docker.hrl").
+?MODULEDOC(false).
+
+-export([start_link/0, listen_port/2, register/3, family/0]).
+
+?DOC("Reads the settings and loads the library early; `ignore`, or erl_epmd's own process.").
+-spec start_link() -> {ok, pid()} | ignore | {error, term()}.
+start_link() ->
+    try configure() of
+        {ok, #{epmd := false}} -> ignore;
+        {ok, _} -> erl_epmd:start_link();
+        {error, Bad} -> refuse(Bad)
+    catch
+        Class:Reason:Stack ->
+            ?LOG_ERROR(#{what => crash, where => start_link, reason => {Class, Reason, Stack}}, ?LOG_META),
+            ignore
+    end.
+
+configure() ->
+    case epmd_docker_options:load() of
+        {ok, #{sources := Sources} = Options} ->
+            context(),
+            case epmd_docker_nif:configure(epmd_docker_options:native(Options)) of
+                ok ->
+                    table(Options);
+                {error, {nif_not_loaded, _}} ->
+                    {ok, Options};
+                {error, {bad_setting, Key, Detail}} ->
+                    {error, {bad_setting, Key, maps:get(Key, Sources, default),
+                        maps:get(Key, Options, undefined), ["valid: ", Detail]}}
+            end;
+        {error, _} = Error ->
+            Error
+    end.
+
+%% Only where there are any: a later start of the distribution keeps what add_node/2,3 said.
+table(#{static_nodes := []} = Options) ->
+    {ok, Options};
+table(#{static_nodes := Nodes, sources := #{static_nodes := Source}} = Options) ->
+    Failed = [
+        {Node, epmd_docker:format_error(Reason)}
+     || {Node, Host, Port} <- Nodes,
+        {error, Reason} <- [epmd_docker_nif:table_add(Node, Host, Port)]
+    ],
+    case Failed of
+        [] -> {ok, Options};
+        [{Node, Why} | _] -> {error, {bad_setting, static_nodes, Source, Node, ["valid: ", Why]}}
+    end.
+
+%% The docker client would use the context where DOCKER_HOST is not set.
+context() ->
+    case {os:getenv("DOCKER_CONTEXT", ""), os:getenv("DOCKER_HOST", "")} of
+        {[_ | _] = Context, ""} when Context =/= "default" ->
+            ?LOG_WARNING(#{what => context_ignored, context => Context}, ?LOG_META);
+        _ ->
+            ok
+    end.
+
+%% The node that is booting stops with one line and status 1: no crash dump, no stack trace.
+refuse(Bad) ->
+    Line = epmd_docker_options:format_error(Bad),
+    case init:get_status() of
+        {starting, _} ->
+            stop_boot(Line);
+        _ ->
+            ?LOG_ERROR(#{what => bad_setting, line => Line}, ?LOG_META),
+            {error, Bad}
+    end.
+
+%% There is no `standard_error' process yet. erlang:halt/1 flushes ports.
+-spec stop_boot(string()) -> no_return().
+stop_boot(Line) ->
+    Stderr = erlang:open_port({fd, 2, 2}, [out, binary]),
+    true = erlang:port_command(Stderr, unicode:characters_to_binary([Line, $\n])),
+    erlang:halt(1).
+
+?DOC("The port to listen on: the fixed one if it is free here, else 0 for any.").
+-spec listen_port(term(), term()) -> {ok, inet:port_number()}.
+listen_port(_Name, _Host) ->
+    case {epmd_docker_options:current(), epmd_docker_self:name_and_port()} of
+        {{ok, #{dist_port := 0}}, _} -> {ok, 0};
+        %% Asked by an application while we listen there ourselves.
+        {{ok, #{dist_port := Port}}, {_, Port}} when node() =/= nonode@nohost -> {ok, Port};
+        {{ok, #{dist_port := Port}}, _} -> free_or_any(Port);
+        {{error, _}, _} -> {ok, 0}
+    end.
+
+%% Command line tools and remote shells start in the same container with the same flags. They
+%% need no port that others know, so a taken port must not stop them.
+free_or_any(Port) ->
+    Driver = driver(family()),
+    case Driver:listen(Port, [{reuseaddr, true} | interface()]) of
+        {ok, Socket} ->
+            _ = Driver:close(Socket),
+            {ok, Port};
+        {error, eaddrinuse} ->
+            port_taken(Port),
+            {ok, 0};
+        {error, _} ->
+            %% OTP will meet the same error, and reports it in its own words.
+            {ok, Port}
+    end.
+
+driver(inet6) -> inet6_tcp;
+driver(inet) -> inet_tcp.
+
+interface() ->
+    case application:get_env(kernel, inet_dist_use_interface) of
+        {ok, Ip} -> [{ip, Ip}];
+        undefined -> []
+    end.
+
+port_taken(Port) ->
+    Report = #{what => port_taken, port => Port},
+    case is_named() of
+        true -> ?LOG_WARNING(Report, ?LOG_META);
+        false -> ?LOG_INFO(Report, ?LOG_META)
+    end.
+
+is_named() ->
+    init:get_argument(name) =/= error orelse init:get_argument(sname) =/= error.
+
+?DOC("""
+Remembers our name and port. With the setting `epmd` on it is registered as in stock Erlang; with
+`auto` a missing epmd is no error. `-1` makes OTP choose a strong creation itself.
+""").
+-spec register(atom() | string(), inet:port_number(), atom()) ->
+    {ok, integer()} | {error, term()}.
+register(Name, Port, Family) ->
+    epmd_docker_self:put(name(Name), Port),
+    case epmd_docker_options:current() of
+        {ok, #{epmd := false}} -> {ok, -1};
+        {ok, #{epmd := Epmd}} -> registered(with_epmd(Name, Port, Family), Epmd);
+        {error, _} -> {ok, -1}
+    end.
+
+name(Name) when is_atom(Name) -> atom_to_list(Name);
+name(Name) -> Name.
+
+with_epmd(Name, Port, Family) ->
+    try
+        erl_epmd:register_node(Name, Port, Family)
+    catch
+        exit:_ -> {error, no_epmd_process}
+    end.
+
+registered({ok, Creation}, _Epmd) ->
+    {ok, Creation};
+registered({error, duplicate_name} = Error, _Epmd) ->
+    Error;
+registered({error, already_registered} = Error, _Epmd) ->
+    Error;
+registered({error, Reason}, auto) ->
+    ?LOG_INFO(#{what => epmd_unreachable, reason => Reason}, ?LOG_META),
+    {ok, -1};
+registered({error, _} = Error, true) ->
+    Error.
+
+?DOC("The address family of this node's first distribution protocol.").
+-spec family() -> inet | inet6.
+family() ->
+    case init:get_argument(proto_dist) of
+        {ok, [["inet6_" ++ _ | _] | _]} -> inet6;
+        {ok, [["eid6_" ++ _ | _] | _]} -> inet6;
+        _ -> inet
+    end.

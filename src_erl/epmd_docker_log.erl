@@ -1,0 +1,42 @@
+%% The sentences of this library's log events. Every event is a report
+%% #{what := atom(), ...} with domain [epmd_docker]; format/1 is their report_cb.
+-module(epmd_docker_log).
+
+-include("epmd_docker.hrl").
+?MODULEDOC(false).
+
+-export([format/1]).
+
+?DOC("The format and arguments for one report, as `logger:report_cb/0` wants it.").
+-spec format(map()) -> {io:format(), [term()]}.
+format(#{what := nif_not_loaded, detail := Detail}) ->
+    {"epmd_docker: the native library is not loaded (~ts), so Docker names and the node table "
+        "do not work, while DNS, a fixed port and epmd do; build it with `rebar3 compile`, or "
+        "put epmd_docker_nif.so for this machine into the application's priv directory",
+        [Detail]};
+format(#{what := port_taken, port := Port}) ->
+    {"epmd_docker: distribution port ~b is already taken here, so this node listens on any free "
+        "port: it can connect to others, but others will not find it", [Port]};
+format(#{what := other_name, asked := Asked, actual := Actual}) ->
+    {"epmd_docker: the node asked for as '~ts' calls itself '~ts': connect to that name, since "
+        "Erlang insists that both are the same", [Asked, Actual]};
+format(#{what := name_domain, node := Node, needs := Flag}) ->
+    {"epmd_docker: '~ts' can only be reached by a node that was started with ~ts: Erlang does "
+        "not mix short and long names", [Node, Flag]};
+format(#{what := epmd_unreachable, reason := Reason}) ->
+    {"epmd_docker: this node is not registered with epmd (~tp): it can connect to others, and "
+        "others find it only if they know its port", [Reason]};
+format(#{what := bad_setting, line := Line}) ->
+    {"~ts", [Line]};
+format(#{what := context_ignored, context := Context}) ->
+    {"epmd_docker: DOCKER_CONTEXT=~ts is not used by this version: set DOCKER_HOST to the "
+        "address of that engine", [Context]};
+format(#{what := epmd_module_missing}) ->
+    {"epmd_docker: -proto_dist names one of its protocols, but -epmd_module epmd_docker is "
+        "missing, so nodes are looked for with epmd", []};
+format(#{what := lookup_failed, node := Node, reason := Reason}) ->
+    {"epmd_docker: no address for '~ts': ~ts", [Node, epmd_docker:format_error(Reason)]};
+format(#{what := crash, where := Where, reason := Reason}) ->
+    {"epmd_docker: internal error in ~tp: ~tp", [Where, Reason]};
+format(Report) ->
+    {"epmd_docker: ~tp", [Report]}.

@@ -1,0 +1,189 @@
+%% The NIF stubs and how their library is found; nothing else. The other side of this border is
+%% native/epmd_docker_nif.
+%%
+%% There is no -on_load here: on OTP 25 in embedded mode such a module is `undef' when kernel
+%% calls the epmd module. A stub that is called before the library is there loads it and calls
+%% itself again; without a library every stub gives {error, {nif_not_loaded, Detail}}.
+-module(epmd_docker_nif).
+
+-include("epmd_docker.hrl").
+?MODULEDOC(false).
+
+-export([load/0, path/0]).
+-export([
+    configure/1,
+    peek/1,
+    lookup/4,
+    locate/5,
+    cancel/1,
+    table_add/3,
+    table_remove/1,
+    table_set/1,
+    table_list/0,
+    daemons/0
+]).
+
+-nifs([
+    configure/1,
+    peek/1,
+    lookup/4,
+    locate/5,
+    cancel/1,
+    table_add/3,
+    table_remove/1,
+    table_set/1,
+    table_list/0,
+    daemons/0
+]).
+
+-export_type([job/0, found/0, not_loaded/0]).
+
+-type job() :: reference().
+-type not_loaded() :: {error, {nif_not_loaded, Detail :: binary()}}.
+-type container() :: #{
+    id := binary(), name := binary(), hostname := binary(), daemon := binary()
+}.
+-type found() :: #{
+    address := inet:ip_address(),
+    %% epmd: ask the epmd at that address.
+    port := inet:port_number() | epmd,
+    via := {container, Network :: binary()} | published | host_network,
+    container := container()
+}.
+-type reason() :: epmd_docker:reason().
+
+%% Both sides of the border carry this number (ABI in native/epmd_docker_nif/src/lib.rs).
+-define(ABI, 1).
+-define(FAILED, {?MODULE, failed}).
+
+%% ---------------------------------------------------------------------------------------------
+%% Loading
+%% ---------------------------------------------------------------------------------------------
+
+?DOC("Loads the library if it is not loaded yet; a failure is remembered, and logged once.").
+-spec load() -> ok | not_loaded().
+load() ->
+    case persistent_term:get(?FAILED, undefined) of
+        undefined -> load(path());
+        Detail -> {error, {nif_not_loaded, Detail}}
+    end.
+
+load(Path) ->
+    %% Old code that still has the library cannot be upgraded in place: it has to go first.
+    case load_nif(Path) of
+        {error, {upgrade, _}} ->
+            _ = code:soft_purge(?MODULE),
+            loaded(load_nif(Path), Path);
+        Result ->
+            loaded(Result, Path)
+    end.
+
+load_nif(Path) ->
+    erlang:load_nif(Path, ?ABI).
+
+loaded(ok, _Path) ->
+    ok;
+loaded({error, {reload, _}}, _Path) ->
+    %% Another process was faster.
+    ok;
+loaded({error, {Kind, Text}}, Path) ->
+    Detail = detail(Kind, Text, Path),
+    persistent_term:put(?FAILED, Detail),
+    ?LOG_WARNING(#{what => nif_not_loaded, detail => Detail}, ?LOG_META),
+    {error, {nif_not_loaded, Detail}}.
+
+detail(load, _Text, Path) ->
+    unicode:characters_to_binary([Path, ".so belongs to another version of epmd_docker"]);
+detail(_Kind, Text, _Path) ->
+    unicode:characters_to_binary(Text).
+
+?DOC("The library's path without its ending, as `erlang:load_nif/2` wants it.").
+-spec path() -> file:filename().
+path() ->
+    filename:join(priv_dir(), "epmd_docker_nif").
+
+%% code:priv_dir/1 knows an application only if its directory is called epmd_docker or
+%% epmd_docker-Vsn; otherwise priv is beside the directory of this module.
+priv_dir() ->
+    case code:priv_dir(epmd_docker) of
+        {error, bad_name} -> filename:join(filename:dirname(ebin_dir()), "priv");
+        Dir -> Dir
+    end.
+
+ebin_dir() ->
+    case code:which(?MODULE) of
+        File when is_list(File), File =/= [] -> filename:dirname(filename:absname(File));
+        _ -> "ebin"
+    end.
+
+%% What each stub does: it is only ever called while the library is not loaded.
+-spec stub(atom(), [term()]) -> term().
+stub(Function, Arguments) ->
+    case load() of
+        ok -> apply(?MODULE, Function, Arguments);
+        {error, _} = Error -> Error
+    end.
+
+%% ---------------------------------------------------------------------------------------------
+%% NIFs (each returns at once)
+%% ---------------------------------------------------------------------------------------------
+
+?DOC("Puts validated settings in force, see `epmd_docker_options:native/1`.").
+-spec configure(map()) -> ok | {error, {bad_setting, atom(), binary()}} | not_loaded().
+configure(Settings) -> stub(?FUNCTION_NAME, [Settings]).
+
+?DOC("What memory knows of a node name: a table entry, or what kind of name it is.").
+-spec peek(Node :: binary()) ->
+    {table, Host :: binary(), inet:port_number()}
+    | on_host
+    | in_container
+    | other
+    | {error, reason()}.
+peek(Node) -> stub(?FUNCTION_NAME, [Node]).
+
+?DOC("""
+Asks Docker where a node is. The answer is a message
+`{epmd_docker_nif, Tag, {ok, found()} | {error, reason()}}` to the calling process. Keep the job:
+when it is garbage collected, the work is aborted.
+""").
+-spec lookup(Tag :: term(), Node :: binary(), inet | inet6, TimeoutMs :: non_neg_integer()) ->
+    {ok, job()} | {error, reason()}.
+lookup(Tag, Node, Family, Timeout) -> stub(?FUNCTION_NAME, [Tag, Node, Family, Timeout]).
+
+?DOC("As `lookup/4`, for a container reference and a known distribution port.").
+-spec locate(
+    Tag :: term(),
+    Container :: binary(),
+    inet:port_number(),
+    inet | inet6,
+    TimeoutMs :: non_neg_integer()
+) -> {ok, job()} | {error, reason()}.
+locate(Tag, Container, Port, Family, Timeout) ->
+    stub(?FUNCTION_NAME, [Tag, Container, Port, Family, Timeout]).
+
+?DOC("Aborts a job; its answer, if it had not been sent yet, is `{error, cancelled}`.").
+-spec cancel(job()) -> ok | not_loaded().
+cancel(Job) -> stub(?FUNCTION_NAME, [Job]).
+
+?DOC("Adds or replaces an entry of the node table.").
+-spec table_add(Node :: binary(), Host :: binary(), inet:port_number()) ->
+    ok | {error, reason()}.
+table_add(Node, Host, Port) -> stub(?FUNCTION_NAME, [Node, Host, Port]).
+
+?DOC("Removes an entry of the node table; says whether it was there.").
+-spec table_remove(Node :: binary()) -> boolean() | not_loaded().
+table_remove(Node) -> stub(?FUNCTION_NAME, [Node]).
+
+?DOC("Replaces the whole node table, or changes nothing.").
+-spec table_set([{Node :: binary(), Host :: binary(), inet:port_number()}]) ->
+    ok | {error, reason()}.
+table_set(Nodes) -> stub(?FUNCTION_NAME, [Nodes]).
+
+?DOC("The node table, sorted by name.").
+-spec table_list() ->
+    [{Node :: binary(), Host :: binary(), inet:port_number()}] | not_loaded().
+table_list() -> stub(?FUNCTION_NAME, []).
+
+?DOC("Each daemon that was asked so far, its state and counts.").
+-spec daemons() -> [map()] | not_loaded().
+daemons() -> stub(?FUNCTION_NAME, []).

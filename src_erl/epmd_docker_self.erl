@@ -1,0 +1,48 @@
+%% What this node registered as: its own name and port. What asks for our own name gets our own
+%% port, without asking anybody.
+-module(epmd_docker_self).
+
+-include("epmd_docker.hrl").
+?MODULEDOC(false).
+
+-export([put/2, name_and_port/0, port/2]).
+
+-define(KEY, {?MODULE, self}).
+
+?DOC("Remembers the name and port of this node.").
+-spec put(string(), inet:port_number()) -> ok.
+put(Name, Port) ->
+    persistent_term:put(?KEY, {Name, Port}).
+
+?DOC("Name and port as registered; `undefined` for a node that does not listen.").
+-spec name_and_port() -> {Name :: string(), inet:port_number()} | undefined.
+name_and_port() ->
+    persistent_term:get(?KEY, undefined).
+
+?DOC("Our own port, if that name at that host is this node.").
+-spec port(string(), string()) -> {ok, inet:port_number()} | undefined.
+port(Name, Host) ->
+    case name_and_port() of
+        {Name, Port} ->
+            case is_here(Host) of
+                true -> {ok, Port};
+                false -> undefined
+            end;
+        _ ->
+            undefined
+    end.
+
+is_here(Host) ->
+    epmd_docker_lookup:is_own_host(Host) orelse
+        case inet:parse_strict_address(Host) of
+            {ok, Ip} -> is_own_address(Ip);
+            {error, _} -> false
+        end.
+
+is_own_address(Ip) ->
+    case inet:getifaddrs() of
+        {ok, Interfaces} ->
+            lists:any(fun({_, Options}) -> lists:member({addr, Ip}, Options) end, Interfaces);
+        {error, _} ->
+            false
+    end.
