@@ -59,10 +59,10 @@ step() {
     printf '  %s ...' "$text"
     # A dot now and then, so that a long download does not look like a stop. It waits in read, not
     # in sleep: a killed loop would leave its sleep behind, with the caller's pipe still open.
-    (while :; do read -rt 5 _ <&7; printf '.'; done) 7<> <(:) &
+    (while :; do read -rt 5 _ <&7 || printf '.'; done) 7<> <(:) &
     ticker=$!
     "$@" >"$log" 2>&1 </dev/null || status=$?
-    kill "$ticker" 2>/dev/null
+    kill "$ticker" 2>/dev/null || true
     wait "$ticker" 2>/dev/null || true
     if [ "$status" -eq 0 ]; then
         printf ' %s\n' "$(seconds "$start")"
