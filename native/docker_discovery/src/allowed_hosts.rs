@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use crate::node_name::HostAddr;
+use crate::host_addr::HostAddr;
 use crate::settings::SettingError;
 
 /// Private (RFC 1918, 6598, 4193), loopback and link-local ranges.

@@ -8,11 +8,17 @@
 #![forbid(unsafe_code)]
 
 mod allowed_hosts;
+mod daemons;
 mod docker;
 mod errno;
 mod error;
+mod found;
+mod host_addr;
+mod interfaces;
+mod look;
 mod node_name;
 mod resolve;
+mod route;
 mod settings;
 mod table;
 
@@ -21,7 +27,17 @@ pub use docker::version::ApiVersion;
 pub use docker::{DaemonInfo, DaemonState};
 pub use errno::Errno;
 pub use error::{ContainerState, Error};
-pub use node_name::{ContainerId, ContainerRef, HostAddr, NodeName, Scheme};
-pub use resolve::{ContainerInfo, DistPort, Family, Found, Resolver, Via};
+pub use found::{ContainerInfo, DistPort, Family, Found, Via};
+pub use host_addr::HostAddr;
+pub use node_name::{ContainerId, ContainerRef, NodeName, Scheme};
+pub use resolve::Resolver;
 pub use settings::{AddressMode, AllowedHosts, Limits, SettingError, Settings};
 pub use table::{Entry, Table};
+
+/// A lock that a panic elsewhere does not spread through: what is behind ours
+/// is whole after each statement.
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

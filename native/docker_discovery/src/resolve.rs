@@ -1,81 +1,42 @@
 //! One lookup: from a node name to an address and a port.
 
-use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::daemons::Daemons;
 use crate::docker::DaemonInfo;
+use crate::docker::container::Container;
+use crate::docker::find::Wanted;
 use crate::error::Error;
-use crate::node_name::{ContainerId, ContainerRef, NodeName, Scheme};
+use crate::found::{Family, Found};
+use crate::look::{Lookout, Port, Sight, Target};
+use crate::node_name::{ContainerRef, NodeName, Scheme};
 use crate::settings::Settings;
 
-/// The address family that a connection wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Family {
-    /// IPv4.
-    Inet,
-    /// IPv6.
-    Inet6,
-}
-
-/// Where the distribution listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DistPort {
-    /// On this port.
-    Known(u16),
-    /// Ask the epmd at the address that was found, port 4369.
-    Epmd,
-}
-
-/// How the address leads to the container.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Via {
-    /// It is the container's own, on this network.
-    Container {
-        /// The network's name.
-        network: String,
-    },
-    /// It is a port that Docker published.
-    Published,
-    /// It is the host's; the container has no network of its own.
-    HostNetwork,
-}
-
-/// A node, found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// Where to connect to.
-    pub address: IpAddr,
-    /// The port there.
-    pub port: DistPort,
-    /// How that leads to the container.
-    pub via: Via,
-    /// The container.
-    pub container: ContainerInfo,
-}
-
-/// Which container was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContainerInfo {
-    /// Its full id.
-    pub id: ContainerId,
-    /// Its name, without Docker's leading slash.
-    pub name: String,
-    /// Its hostname.
-    pub hostname: String,
-    /// The daemon that knows it, as the text of its endpoint.
-    pub daemon: String,
-}
+/// A container that is just starting is asked about again after this, then
+/// after twice that.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// Finds nodes through Docker. Share it in an `Arc`.
 #[derive(Debug)]
 pub struct Resolver {
-    settings: Settings,
+    settings: Arc<Settings>,
+    daemons: Daemons,
+    lookout: Lookout,
 }
 
 impl Resolver {
     /// Does no IO and needs no runtime.
     pub fn new(settings: Settings) -> Self {
-        Self { settings }
+        let settings = Arc::new(settings);
+        Self {
+            daemons: Daemons::new(Arc::clone(&settings)),
+            lookout: Lookout::new(Arc::clone(&settings)),
+            settings,
+        }
     }
 
     /// The settings in force.
@@ -83,34 +44,100 @@ impl Resolver {
         &self.settings
     }
 
+    /// The daemons that were asked so far, the local one first.
+    pub fn daemons(&self) -> Vec<DaemonInfo> {
+        self.daemons.info()
+    }
+
     /// Where a node is. A name that is not Docker's is
-    /// [`Error::NoSuchContainer`] at once.
+    /// [`Error::NoSuchContainer`] at once. Must be called on a tokio runtime;
+    /// to drop the future is to give the work up.
     pub async fn lookup(
         &self,
         node: &NodeName,
-        _family: Family,
-        _timeout: Duration,
+        family: Family,
+        timeout: Duration,
     ) -> Result<Found, Error> {
+        let deadline = deadline(timeout);
         match node.scheme() {
-            Scheme::OnHost { .. } | Scheme::InContainer { .. } | Scheme::Other => {
-                Err(Error::NoSuchContainer)
+            Scheme::OnHost { id, host } => {
+                let target = Target {
+                    daemon: self.daemons.on_host(&host)?,
+                    wanted: Wanted::Id(&id),
+                    host: Some(&host),
+                    port: Port::Of(node.name()),
+                    family,
+                };
+                self.find(&target, deadline).await
             }
+            Scheme::InContainer { name, container } => {
+                let port = Port::Of(&name);
+                self.find(&self.local(&container, port, family), deadline)
+                    .await
+            }
+            Scheme::Other => Err(Error::NoSuchContainer),
         }
     }
 
     /// Where `port` of a container of the local daemon is.
     pub async fn locate(
         &self,
-        _container: &ContainerRef,
-        _port: u16,
-        _family: Family,
-        _timeout: Duration,
+        container: &ContainerRef,
+        port: u16,
+        family: Family,
+        timeout: Duration,
     ) -> Result<Found, Error> {
-        Err(Error::NoSuchContainer)
+        let deadline = deadline(timeout);
+        let target = self.local(container, Port::Given(port), family);
+        self.find(&target, deadline).await
     }
 
-    /// The daemons that were asked so far, the local one first.
-    pub fn daemons(&self) -> Vec<DaemonInfo> {
-        Vec::new()
+    fn local<'a>(&self, container: &'a ContainerRef, port: Port<'a>, family: Family) -> Target<'a> {
+        Target {
+            daemon: self.daemons.own(),
+            wanted: Wanted::Ref(container),
+            host: None,
+            port,
+            family,
+        }
     }
+
+    /// Looks until the container is ready, cannot become so, or the time is up.
+    async fn find(&self, target: &Target<'_>, deadline: Instant) -> Result<Found, Error> {
+        let mut pause = FIRST_PAUSE;
+        let mut container: Option<Container> = None;
+        let mut last_error: Option<Error> = None;
+        let mut stopped_since: Option<Instant> = None;
+        loop {
+            let sight = timeout_at(deadline, self.lookout.look(target, &mut container)).await;
+            let Ok(sight) = sight else {
+                target.daemon.was_silent();
+                return Err(last_error.unwrap_or(Error::Timeout));
+            };
+            let (error, until) = match sight? {
+                Sight::Ready(found) => return Ok(found),
+                Sight::NotYet(error, None) => {
+                    stopped_since = None;
+                    (error, deadline)
+                }
+                Sight::NotYet(error, Some(at_most)) => {
+                    let since = *stopped_since.get_or_insert_with(Instant::now);
+                    (error, deadline.min(since + at_most))
+                }
+            };
+            if Instant::now() + pause >= until {
+                return Err(error);
+            }
+            last_error = Some(error);
+            sleep(pause).await;
+            pause = LONGEST_PAUSE.min(pause * 2);
+        }
+    }
+}
+
+/// A timeout beyond what the clock can hold is no timeout.
+fn deadline(timeout: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(timeout)
+        .unwrap_or(now + Duration::from_secs(1 << 30))
 }

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::node_name::HostAddr;
+use crate::host_addr::HostAddr;
 
 /// The port that Docker uses without TLS where none is given.
 const DEFAULT_PORT: u16 = 2375;

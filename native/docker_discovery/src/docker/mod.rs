@@ -1,6 +1,16 @@
 //! The Docker Engine: how to reach a daemon, and what it says.
 
+pub(crate) mod client;
+pub(crate) mod container;
+pub(crate) mod decode;
 pub(crate) mod endpoint;
+pub(crate) mod find;
+mod flights;
+mod http;
+mod list;
+mod network;
+mod search;
+pub(crate) mod transport;
 pub(crate) mod version;
 
 use endpoint::Endpoint;

@@ -1,0 +1,117 @@
+//! The daemons of a resolver: the user's own, and those of the hosts that node
+//! names have named.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use crate::allowed_hosts::AllowedHosts;
+use crate::docker::DaemonInfo;
+use crate::docker::client::Daemon;
+use crate::docker::endpoint::Endpoint;
+use crate::docker::transport::Link;
+use crate::error::Error;
+use crate::host_addr::HostAddr;
+use crate::lock;
+use crate::settings::Settings;
+
+#[derive(Debug)]
+pub(crate) struct Daemons {
+    settings: Arc<Settings>,
+    guard: Arc<AllowedHosts>,
+    own: Arc<Daemon>,
+    others: Mutex<Others>,
+}
+
+/// Node names can be made up at will, so these are bounded.
+#[derive(Debug, Default)]
+struct Others {
+    by_endpoint: HashMap<Endpoint, (u64, Arc<Daemon>)>,
+    uses: u64,
+}
+
+impl Daemons {
+    pub(crate) fn new(settings: Arc<Settings>) -> Self {
+        Self {
+            own: Arc::new(daemon(&settings, settings.docker_host.clone(), None)),
+            guard: Arc::new(settings.allowed_hosts.clone()),
+            others: Mutex::default(),
+            settings,
+        }
+    }
+
+    /// The user's own daemon.
+    pub(crate) fn own(&self) -> Arc<Daemon> {
+        Arc::clone(&self.own)
+    }
+
+    /// The daemon of a host that a node name names. The user's own daemon is
+    /// always allowed, another one's host must be in `allowed_hosts`: a literal
+    /// is checked here, what a name resolves to is checked before a connect.
+    pub(crate) fn on_host(&self, host: &HostAddr) -> Result<Arc<Daemon>, Error> {
+        let endpoint = Endpoint::Tcp {
+            host: host.clone(),
+            port: self.settings.daemon_port,
+        };
+        if endpoint == self.own.link.endpoint {
+            return Ok(self.own());
+        }
+        if let HostAddr::Ip(ip) = host
+            && !self.guard.allows(*ip, None)
+        {
+            return Err(Error::HostNotAllowed(host.to_string()));
+        }
+        let mut others = lock(&self.others);
+        others.uses += 1;
+        let now = others.uses;
+        if let Some((used, daemon)) = others.by_endpoint.get_mut(&endpoint) {
+            *used = now;
+            return Ok(Arc::clone(daemon));
+        }
+        others.make_room(self.settings.limits.max_daemons)?;
+        let guard = Some(Arc::clone(&self.guard));
+        let daemon = Arc::new(daemon(&self.settings, endpoint.clone(), guard));
+        others
+            .by_endpoint
+            .insert(endpoint, (now, Arc::clone(&daemon)));
+        Ok(daemon)
+    }
+
+    /// All of them, the user's own first.
+    pub(crate) fn info(&self) -> Vec<DaemonInfo> {
+        let others = lock(&self.others);
+        let mut info: Vec<_> = others
+            .by_endpoint
+            .values()
+            .map(|(_, one)| one.info())
+            .collect();
+        info.sort_by_key(|one| one.endpoint.to_string());
+        info.insert(0, self.own.info());
+        info
+    }
+}
+
+impl Others {
+    /// Forgets the daemon that is longest out of use, if there is no room.
+    fn make_room(&mut self, max: usize) -> Result<(), Error> {
+        if self.by_endpoint.len() < max {
+            return Ok(());
+        }
+        let idle =
+            |(_, (_, daemon)): &(&Endpoint, &(u64, Arc<Daemon>))| Arc::strong_count(daemon) == 1;
+        let oldest = self
+            .by_endpoint
+            .iter()
+            .filter(idle)
+            .min_by_key(|(_, (used, _))| *used)
+            .map(|(endpoint, _)| endpoint.clone());
+        match oldest.and_then(|endpoint| self.by_endpoint.remove(&endpoint)) {
+            Some(_) => Ok(()),
+            None => Err(Error::Busy),
+        }
+    }
+}
+
+fn daemon(settings: &Settings, endpoint: Endpoint, guard: Option<Arc<AllowedHosts>>) -> Daemon {
+    let link = Link::new(endpoint, guard, settings.limits.connect_timeout);
+    Daemon::new(link, &settings.limits, settings.api_version)
+}

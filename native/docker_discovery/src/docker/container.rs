@@ -1,0 +1,138 @@
+//! A container, as `GET /containers/{id}/json` shows it.
+
+use serde::{Deserialize, Deserializer};
+
+use super::decode::{self, EnvPort, Labels, TcpPorts, or_default};
+use super::network::NetworkSettings;
+use crate::error::{ContainerState, Error};
+use crate::node_name::ContainerId;
+
+/// The fields of a container that a lookup uses.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Container {
+    #[serde(deserialize_with = "decode::container_id")]
+    pub(crate) id: ContainerId,
+    #[serde(default, deserialize_with = "without_slash")]
+    pub(crate) name: String,
+    #[serde(default, deserialize_with = "or_default")]
+    state: State,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) config: Config,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) host_config: HostConfig,
+    #[serde(default, deserialize_with = "or_default")]
+    pub(crate) network_settings: NetworkSettings,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct State {
+    #[serde(deserialize_with = "or_default")]
+    status: String,
+    #[serde(deserialize_with = "or_default")]
+    running: bool,
+    #[serde(deserialize_with = "or_default")]
+    paused: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct Config {
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) hostname: String,
+    #[serde(deserialize_with = "or_default", rename = "Env")]
+    pub(crate) dist_port: EnvPort,
+    #[serde(deserialize_with = "or_default")]
+    pub(crate) labels: Labels,
+    #[serde(deserialize_with = "or_default")]
+    exposed_ports: TcpPorts,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct HostConfig {
+    #[serde(deserialize_with = "or_default")]
+    network_mode: String,
+    #[serde(deserialize_with = "or_default")]
+    port_bindings: TcpPorts,
+    #[serde(deserialize_with = "or_default")]
+    publish_all_ports: bool,
+}
+
+impl Container {
+    /// Reads the answer to an inspect.
+    pub(crate) fn decode(body: &[u8]) -> Result<Self, Error> {
+        decode::json(body)
+    }
+
+    /// `None` if it runs. `State` comes first: Podman goes on listing the
+    /// ports of a container that has stopped.
+    pub(crate) fn not_running(&self) -> Option<ContainerState> {
+        if self.state.paused {
+            return Some(ContainerState::Paused);
+        }
+        match self.state.status.as_str() {
+            "running" => None,
+            "" if self.state.running => None,
+            status => Some(state(status)),
+        }
+    }
+
+    /// Whether it goes by this hostname or has this alias in a network. An
+    /// Erlang node with a short name uses the first label of its hostname.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        let hostname = self.config.hostname.as_str();
+        hostname == name
+            || hostname.split('.').next() == Some(name)
+            || self.network_settings.has_alias(name)
+    }
+
+    /// The container whose network this one uses instead of its own.
+    pub(crate) fn network_host(&self) -> Option<ContainerId> {
+        let mode = self.host_config.network_mode.as_str();
+        mode.strip_prefix("container:").and_then(ContainerId::parse)
+    }
+
+    /// Whether its network is its host's.
+    pub(crate) fn is_on_host_network(&self) -> bool {
+        self.host_config.network_mode == "host"
+    }
+
+    /// Makes it use the other one's network, as `network_mode: container:` does.
+    pub(crate) fn join(&mut self, other: Self) {
+        self.host_config = other.host_config;
+        self.network_settings = other.network_settings;
+        self.config.exposed_ports = other.config.exposed_ports;
+    }
+
+    /// Whether Docker was told to publish this port and has yet to do it, as
+    /// for a moment after a start.
+    pub(crate) fn is_about_to_publish(&self, port: u16) -> bool {
+        let host = &self.host_config;
+        let asked = host.port_bindings.0.contains(&port)
+            || (host.publish_all_ports && self.config.exposed_ports.0.contains(&port));
+        asked && self.network_settings.has_no_ports()
+    }
+}
+
+/// Docker's words, and Podman's where they differ.
+fn state(status: &str) -> ContainerState {
+    match status {
+        "created" | "configured" | "initialized" => ContainerState::Created,
+        "restarting" => ContainerState::Restarting,
+        "removing" => ContainerState::Removing,
+        "paused" => ContainerState::Paused,
+        "exited" | "stopped" | "stopping" => ContainerState::Exited,
+        "dead" => ContainerState::Dead,
+        _ => ContainerState::Unknown,
+    }
+}
+
+fn without_slash<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let mut name: String = or_default(deserializer)?;
+    if name.starts_with('/') {
+        name.remove(0);
+    }
+    Ok(name)
+}

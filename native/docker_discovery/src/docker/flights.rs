@@ -1,0 +1,119 @@
+//! Requests on their way. Equal ones are one: those who ask while it is out
+//! wait for the same answer, and it is given up when nobody waits any more.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, Weak};
+
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use super::http::Reply;
+use crate::error::Error;
+use crate::lock;
+
+pub(crate) type Answer = Result<Reply, Error>;
+
+/// The requests that are out to one daemon, by path.
+pub(crate) struct Flights {
+    listed: Mutex<HashMap<String, (u64, Weak<Flight>)>>,
+    max: usize,
+    begun: AtomicU64,
+    coalesced: AtomicU64,
+}
+
+/// One request, kept by those who wait for it.
+struct Flight {
+    answer: watch::Receiver<Option<Answer>>,
+    task: AbortHandle,
+    path: String,
+    number: u64,
+    flights: Arc<Flights>,
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.flights.landed(&self.path, self.number);
+    }
+}
+
+impl Flights {
+    /// At most `max` at a time.
+    pub(crate) fn new(max: usize) -> Self {
+        Self {
+            listed: Mutex::default(),
+            max,
+            begun: AtomicU64::new(0),
+            coalesced: AtomicU64::new(0),
+        }
+    }
+
+    /// How many are out.
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.listed).len()
+    }
+
+    /// How many questions another one's request has answered.
+    pub(crate) fn coalesced(&self) -> u64 {
+        self.coalesced.load(Relaxed)
+    }
+
+    /// Waits for the answer to `path`: to `request`, unless the same is out
+    /// already. It runs as a task of its own, so that its first asker may go.
+    pub(crate) async fn ask<F>(self: &Arc<Self>, path: String, request: F) -> Answer
+    where
+        F: Future<Output = Answer> + Send + 'static,
+    {
+        let flight = self.board(path, request)?;
+        let mut answer = flight.answer.clone();
+        match answer.wait_for(Option::is_some).await {
+            Ok(answer) => answer.clone().unwrap_or(Err(Error::Cancelled)),
+            // The task has panicked, or its runtime is gone.
+            Err(_) => Err(Error::Cancelled),
+        }
+    }
+
+    fn board<F>(self: &Arc<Self>, path: String, request: F) -> Result<Arc<Flight>, Error>
+    where
+        F: Future<Output = Answer> + Send + 'static,
+    {
+        let mut listed = lock(&self.listed);
+        if let Some(flight) = listed.get(&path).and_then(|(_, flight)| flight.upgrade()) {
+            self.coalesced.fetch_add(1, Relaxed);
+            return Ok(flight);
+        }
+        if listed.len() >= self.max {
+            return Err(Error::Busy);
+        }
+        let number = self.begun.fetch_add(1, Relaxed);
+        let (landing, answer) = watch::channel(None);
+        let (flights, on_board) = (Arc::clone(self), path.clone());
+        let task = tokio::spawn(async move {
+            let answer = request.await;
+            // First off the list: who asks from now on wants a newer answer.
+            flights.landed(&on_board, number);
+            landing.send_replace(Some(answer));
+        });
+        let flight = Arc::new(Flight {
+            answer,
+            task: task.abort_handle(),
+            path: path.clone(),
+            number,
+            flights: Arc::clone(self),
+        });
+        listed.insert(path, (number, Arc::downgrade(&flight)));
+        Ok(flight)
+    }
+
+    fn landed(&self, path: &str, number: u64) {
+        let mut listed = lock(&self.listed);
+        if listed
+            .get(path)
+            .is_some_and(|(flight, _)| *flight == number)
+        {
+            listed.remove(path);
+        }
+    }
+}

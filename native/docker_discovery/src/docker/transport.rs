@@ -1,0 +1,199 @@
+//! How bytes get to a daemon: unix sockets and TCP. TLS is one more stream
+//! to put in the box.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::Uri;
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::endpoint::Endpoint;
+use crate::allowed_hosts::AllowedHosts;
+use crate::errno::Errno;
+use crate::error::Error;
+use crate::host_addr::HostAddr;
+use crate::lock;
+
+/// `getaddrinfo(3)` cannot be cancelled: where no name server answers, each
+/// call holds a thread for seconds after its asker has gone.
+const MAX_NAME_LOOKUPS: usize = 8;
+static NAME_LOOKUPS: Semaphore = Semaphore::const_new(MAX_NAME_LOOKUPS);
+
+/// A byte stream to a daemon.
+pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+
+pub(crate) type Stream = Box<dyn Io>;
+
+impl Connection for Stream {
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
+
+/// The way to one daemon, and what was learnt on it.
+pub(crate) struct Link {
+    pub(crate) endpoint: Endpoint,
+    /// The endpoint's canonical text, as it stands in errors.
+    pub(crate) text: String,
+    /// Set where the endpoint comes from a node name, and not from the user.
+    guard: Option<Arc<AllowedHosts>>,
+    connect_timeout: Duration,
+    connects: AtomicU64,
+    peer: Mutex<Option<IpAddr>>,
+}
+
+impl Link {
+    pub(crate) fn new(
+        endpoint: Endpoint,
+        guard: Option<Arc<AllowedHosts>>,
+        connect_timeout: Duration,
+    ) -> Self {
+        Self {
+            text: endpoint.to_string(),
+            endpoint,
+            guard,
+            connect_timeout,
+            connects: AtomicU64::new(0),
+            peer: Mutex::new(None),
+        }
+    }
+
+    /// How many connections were made so far.
+    pub(crate) fn connects(&self) -> u64 {
+        self.connects.load(Relaxed)
+    }
+
+    /// The address of the last TCP connection.
+    pub(crate) fn peer(&self) -> Option<IpAddr> {
+        *lock(&self.peer)
+    }
+
+    /// The addresses of the daemon's host: none for a unix socket. Every one
+    /// of them has passed `allowed_hosts`.
+    pub(crate) async fn addresses(&self) -> Result<Vec<IpAddr>, Error> {
+        let Endpoint::Tcp { host, port } = &self.endpoint else {
+            return Ok(Vec::new());
+        };
+        let (found, name) = match host {
+            HostAddr::Ip(ip) => (vec![*ip], None),
+            HostAddr::Name(name) => {
+                let found = resolve(name.clone(), *port).await;
+                (
+                    found.map_err(|errno| self.failed(errno))?,
+                    Some(name.as_str()),
+                )
+            }
+        };
+        match &self.guard {
+            Some(guard) if !found.iter().all(|ip| guard.allows(*ip, name)) => {
+                Err(Error::HostNotAllowed(host.to_string()))
+            }
+            _ => Ok(found),
+        }
+    }
+
+    pub(crate) fn failed(&self, errno: Errno) -> Error {
+        Error::Connect {
+            endpoint: self.text.clone(),
+            errno,
+        }
+    }
+
+    async fn connect(&self) -> Result<Stream, Error> {
+        let stream = match &self.endpoint {
+            Endpoint::Unix(path) => self.unix(path).await?,
+            Endpoint::Tcp { port, .. } => self.tcp(*port).await?,
+        };
+        self.connects.fetch_add(1, Relaxed);
+        Ok(stream)
+    }
+
+    async fn unix(&self, path: &Path) -> Result<Stream, Error> {
+        let stream = self.in_time(UnixStream::connect(path)).await?;
+        Ok(Box::new(stream))
+    }
+
+    async fn tcp(&self, port: u16) -> Result<Stream, Error> {
+        let mut error = self.failed(Errno::Nxdomain);
+        for ip in self.addresses().await? {
+            match self
+                .in_time(TcpStream::connect(SocketAddr::new(ip, port)))
+                .await
+            {
+                Ok(stream) => {
+                    // Without it a request may wait 40 ms for an ACK; with an
+                    // error it is only slower.
+                    let _ = stream.set_nodelay(true);
+                    *lock(&self.peer) = Some(ip);
+                    return Ok(Box::new(stream));
+                }
+                Err(failed) => error = failed,
+            }
+        }
+        Err(error)
+    }
+
+    async fn in_time<T>(&self, connect: impl Future<Output = io::Result<T>>) -> Result<T, Error> {
+        match timeout(self.connect_timeout, connect).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => Err(self.failed(Errno::from(&error))),
+            Err(_) => Err(self.failed(Errno::Etimedout)),
+        }
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The addresses of a host name, in the system's order.
+async fn resolve(name: String, port: u16) -> Result<Vec<IpAddr>, Errno> {
+    let permit = NAME_LOOKUPS.acquire().await.map_err(|_| Errno::Eio)?;
+    // A task of its own, so that the permit is held for as long as the thread.
+    let lookup = tokio::spawn(async move {
+        let found = tokio::net::lookup_host((name, port)).await;
+        drop(permit);
+        found.map(|addresses| addresses.map(|address| address.ip()).collect::<Vec<_>>())
+    });
+    match lookup.await {
+        Ok(Ok(found)) if !found.is_empty() => Ok(found),
+        _ => Err(Errno::Nxdomain),
+    }
+}
+
+/// Gives hyper its connections. The URI that hyper names is the one we made up
+/// for the pool; the link knows better.
+#[derive(Clone)]
+pub(crate) struct Connector(pub(crate) Arc<Link>);
+
+impl tower_service::Service<Uri> for Connector {
+    type Response = TokioIo<Stream>;
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let link = Arc::clone(&self.0);
+        Box::pin(async move { link.connect().await.map(TokioIo::new) })
+    }
+}

@@ -1,0 +1,89 @@
+//! This machine's own addresses: they say which networks we are on and whether
+//! a daemon runs here.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use ipnet::IpNet;
+
+use crate::lock;
+
+/// How long one reading is good for: reading costs more than an inspect.
+pub(crate) const MAX_AGE: Duration = Duration::from_secs(2);
+
+/// The same where a reading was of no use: a network may be new. Docker makes
+/// it longer than this before a container on it runs.
+pub(crate) const MAX_AGE_IN_DOUBT: Duration = Duration::from_millis(100);
+
+/// The interfaces of a container engine that only exist on its host.
+const BRIDGES: [&str; 3] = ["docker0", "podman0", "cni-podman0"];
+
+/// What we see of the network from here.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct View {
+    addresses: Vec<IpAddr>,
+    /// Whether the host's own network is ours too: not so in a container,
+    /// unless that uses the host's network.
+    pub(crate) on_host: bool,
+}
+
+impl View {
+    #[cfg(test)]
+    pub(crate) fn new(addresses: &[IpAddr], on_host: bool) -> Self {
+        Self {
+            addresses: addresses.to_vec(),
+            on_host,
+        }
+    }
+
+    fn read() -> Self {
+        // No interfaces is a machine without network: published ports on its
+        // loopback still work.
+        let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+        let in_container = ["/.dockerenv", "/run/.containerenv"]
+            .iter()
+            .any(|mark| Path::new(mark).exists());
+        let bridge = |name: &str| BRIDGES.contains(&name);
+        Self {
+            on_host: !in_container || interfaces.iter().any(|one| bridge(&one.name)),
+            addresses: interfaces.iter().map(if_addrs::Interface::ip).collect(),
+        }
+    }
+
+    /// Whether this is an address of this machine.
+    pub(crate) fn is_ours(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        ip.is_loopback() || self.addresses.contains(&ip)
+    }
+
+    /// Whether we have an address in the subnet of this one.
+    pub(crate) fn shares(&self, ip: IpAddr, prefix: u8) -> bool {
+        // A prefix of 0 is one that Docker did not know.
+        prefix > 0
+            && IpNet::new(ip, prefix)
+                .is_ok_and(|net| self.addresses.iter().any(|own| net.contains(own)))
+    }
+}
+
+/// The view, read when needed and kept for a moment.
+#[derive(Debug, Default)]
+pub(crate) struct Interfaces {
+    last: Mutex<Option<(Instant, Arc<View>)>>,
+}
+
+impl Interfaces {
+    /// A view that is not older than this.
+    pub(crate) fn view(&self, max_age: Duration) -> Arc<View> {
+        let mut last = lock(&self.last);
+        match &*last {
+            Some((at, view)) if at.elapsed() < max_age => Arc::clone(view),
+            _ => {
+                let view = Arc::new(View::read());
+                *last = Some((Instant::now(), Arc::clone(&view)));
+                view
+            }
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! One look at a container: find it, see whether it runs, choose the way to it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::docker::client::Daemon;
+use crate::docker::container::Container;
+use crate::docker::endpoint::Endpoint;
+use crate::docker::find::{Wanted, find, reinspect};
+use crate::error::{ContainerState, Error};
+use crate::found::{ContainerInfo, DistPort, Family, Found, Via};
+use crate::host_addr::HostAddr;
+use crate::interfaces::{Interfaces, MAX_AGE, MAX_AGE_IN_DOUBT, View};
+use crate::route::{Vantage, Way, dist_port, route};
+use crate::settings::Settings;
+
+/// A `docker restart` stops the container for less than this.
+const RESTART: Duration = Duration::from_secs(1);
+
+/// What is looked for.
+pub(crate) struct Target<'a> {
+    pub(crate) daemon: Arc<Daemon>,
+    pub(crate) wanted: Wanted<'a>,
+    /// The host that the node name names.
+    pub(crate) host: Option<&'a HostAddr>,
+    pub(crate) port: Port<'a>,
+    pub(crate) family: Family,
+}
+
+/// Where the distribution port comes from.
+pub(crate) enum Port<'a> {
+    /// From the container, for the node of this name.
+    Of(&'a str),
+    Given(u16),
+}
+
+/// What one look at a container gave.
+pub(crate) enum Sight {
+    Ready(Found),
+    /// Nothing yet, but it may come within this time.
+    NotYet(Error, Option<Duration>),
+}
+
+/// Looks from this machine.
+#[derive(Debug)]
+pub(crate) struct Lookout {
+    settings: Arc<Settings>,
+    interfaces: Interfaces,
+}
+
+impl Lookout {
+    pub(crate) fn new(settings: Arc<Settings>) -> Self {
+        Self {
+            settings,
+            interfaces: Interfaces::default(),
+        }
+    }
+
+    /// Looks once. `known` is the container that an earlier look has found, and
+    /// is set where it is worth looking again.
+    pub(crate) async fn look(
+        &self,
+        target: &Target<'_>,
+        known: &mut Option<Container>,
+    ) -> Result<Sight, Error> {
+        let daemon = &target.daemon;
+        // The first look may have been a long search; the id is enough now.
+        let again = match known.take() {
+            Some(container) => reinspect(daemon, &container.id).await?,
+            None => None,
+        };
+        let mut container = match again {
+            Some(container) => container,
+            None => find(daemon, &target.wanted, self.settings.network.as_deref()).await?,
+        };
+        if let Some(state) = container.not_running() {
+            *known = Some(container);
+            return not_running(state);
+        }
+        if let Some(other) = container.network_host() {
+            match reinspect(daemon, &other).await? {
+                Some(other) => container.join(other),
+                None => return Err(Error::NoNetwork(Vec::new())),
+            }
+        }
+        let port = match target.port {
+            Port::Of(name) => dist_port(&container, name, target.host.is_some(), &self.settings),
+            Port::Given(port) => DistPort::Known(port),
+        };
+        match (self.way(target, &container, port).await, port) {
+            (Ok(way), _) => Ok(Sight::Ready(found(way, container, daemon))),
+            (
+                Err(error @ (Error::NotPublished(_) | Error::NoNetwork(_))),
+                DistPort::Known(port),
+            ) if container.is_about_to_publish(port) => {
+                *known = Some(container);
+                Ok(Sight::NotYet(error, None))
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    async fn way(
+        &self,
+        target: &Target<'_>,
+        container: &Container,
+        port: DistPort,
+    ) -> Result<Way, Error> {
+        let host = host_address(target).await?;
+        let from = |view: &View| {
+            let local = is_local(&target.daemon, host, view);
+            let vantage = Vantage {
+                settings: &self.settings,
+                family: target.family,
+                view,
+                on_host: target.host.is_some(),
+                local,
+                host,
+            };
+            route(container, port, &vantage)
+        };
+        let mut way = from(&self.interfaces.view(MAX_AGE));
+        let own = |way: &Way| way.via != Via::Published;
+        if target.host.is_none() && !way.as_ref().is_ok_and(own) {
+            // No network matched: we may have joined one a moment ago.
+            way = from(&self.interfaces.view(MAX_AGE_IN_DOUBT));
+        }
+        let way = way?;
+        match target.host {
+            Some(name) => self.permitted(way, host, name),
+            None => Ok(way),
+        }
+    }
+
+    /// A daemon of another host says where its containers are; it does not
+    /// get to send us to a host that the user has not allowed.
+    fn permitted(&self, way: Way, host: Option<IpAddr>, name: &HostAddr) -> Result<Way, Error> {
+        let name = match name {
+            HostAddr::Name(name) if Some(way.address) == host => Some(name.as_str()),
+            _ => None,
+        };
+        if self.settings.allowed_hosts.allows(way.address, name) {
+            Ok(way)
+        } else {
+            Err(Error::HostNotAllowed(way.address.to_string()))
+        }
+    }
+}
+
+/// Which states pass by themselves, and how fast.
+fn not_running(state: ContainerState) -> Result<Sight, Error> {
+    let error = Error::NotRunning(state);
+    match state {
+        ContainerState::Created | ContainerState::Restarting => Ok(Sight::NotYet(error, None)),
+        ContainerState::Exited | ContainerState::Removing | ContainerState::Dead => {
+            Ok(Sight::NotYet(error, Some(RESTART)))
+        }
+        ContainerState::Paused | ContainerState::Unknown => Err(error),
+    }
+}
+
+/// The address of the daemon's host in the family: the one that we are
+/// connected to, if it is of that family.
+async fn host_address(target: &Target<'_>) -> Result<Option<IpAddr>, Error> {
+    let link = &target.daemon.link;
+    let fits = |ip: &IpAddr| ip.is_ipv4() == (target.family == Family::Inet);
+    match &link.endpoint {
+        Endpoint::Unix(_) => Ok(None),
+        Endpoint::Tcp {
+            host: HostAddr::Ip(ip),
+            ..
+        } => Ok(Some(ip.to_canonical()).filter(fits)),
+        Endpoint::Tcp { .. } => match link.peer().filter(fits) {
+            Some(ip) => Ok(Some(ip)),
+            None => Ok(link.addresses().await?.into_iter().find(fits)),
+        },
+    }
+}
+
+/// Whether the daemon runs on this machine: behind a unix socket, or at an
+/// address of ours.
+fn is_local(daemon: &Daemon, host: Option<IpAddr>, view: &View) -> bool {
+    match daemon.link.endpoint {
+        Endpoint::Unix(_) => true,
+        Endpoint::Tcp { .. } => host
+            .or(daemon.link.peer())
+            .is_some_and(|ip| view.is_ours(ip)),
+    }
+}
+
+fn found(way: Way, container: Container, daemon: &Daemon) -> Found {
+    Found {
+        address: way.address,
+        port: way.port,
+        via: way.via,
+        container: ContainerInfo {
+            id: container.id,
+            name: container.name,
+            hostname: container.config.hostname,
+            daemon: daemon.link.text.clone(),
+        },
+    }
+}
