@@ -11,8 +11,8 @@
 -define(DOC(Text), -compile([])).
 -endif.
 
-%% Reports, never text: the handler that the user configured decides how they look.
--define(LOG_META, #{
-    domain => [epmd_docker],
-    report_cb => fun epmd_docker_log:format/1
-}).
+%% Reports, never text: the handler that the user configured decides how they look. No `domain':
+%% OTP's default handler drops every event whose domain is not one of OTP's own (25 to 29,
+%% DEFAULT_HANDLER_FILTERS in logger_internal.hrl), and the user would never see a warning.
+%% `logger:set_application_level(epmd_docker, debug)' shows all.
+-define(LOG_META, #{report_cb => fun epmd_docker_log:format/1}).

@@ -34,7 +34,7 @@ configure() ->
                     {ok, Options};
                 {error, {bad_setting, Key, Detail}} ->
                     {error, {bad_setting, Key, maps:get(Key, Sources, default),
-                        maps:get(Key, Options, undefined), ["valid: ", Detail]}}
+                        maps:get(Key, Options, undefined), Detail}}
             end;
         {error, _} = Error ->
             Error
@@ -51,7 +51,7 @@ table(#{static_nodes := Nodes, sources := #{static_nodes := Source}} = Options) 
     ],
     case Failed of
         [] -> {ok, Options};
-        [{Node, Why} | _] -> {error, {bad_setting, static_nodes, Source, Node, ["valid: ", Why]}}
+        [{Node, Why} | _] -> {error, {bad_setting, static_nodes, Source, Node, Why}}
     end.
 
 %% The docker client would use the context where DOCKER_HOST is not set.

@@ -1,5 +1,5 @@
 %% The sentences of this library's log events. Every event is a report
-%% #{what := atom(), ...} with domain [epmd_docker]; format/1 is their report_cb.
+%% #{what := atom(), ...}; format/1 is their report_cb.
 -module(epmd_docker_log).
 
 -include("epmd_docker.hrl").

@@ -1,8 +1,7 @@
 %% One look-up: node table, then Docker, then DNS with the fixed port or epmd.
 %%
-%% Whatever may wait runs in a short-lived worker process, which takes a late reply with it when
-%% it ends: callers are connection processes of OTP, in whose mailbox a stray message is noise.
-%% Never called inside net_kernel (epmd_docker_select is).
+%% Whatever may wait runs in a short-lived worker (epmd_docker_worker), which also owns the job of
+%% the native library. Never called inside net_kernel (epmd_docker_select is).
 -module(epmd_docker_lookup).
 
 -include("epmd_docker.hrl").
@@ -78,44 +77,24 @@ known(_Ip, _Port, _Source, _Family, Host) ->
 %% The worker
 %% ---------------------------------------------------------------------------------------------
 
-%% The alias makes the reply of a worker that was given up vanish instead of arriving late.
+%% The worker keeps the deadline itself, unless it hangs in DNS.
 in_worker(Kind, Query, Timeout) ->
-    Work = fun(ReplyTo, Watch) -> work(Kind, Query, ReplyTo, Watch) end,
-    {Worker, Ref} = spawn_alias(Work),
-    receive
-        {Ref, Result} ->
+    Work = fun(Reply, Caller) -> work(Kind, Query, Reply, Caller) end,
+    case epmd_docker_worker:run(Work, Timeout + 100) of
+        {ok, Result} ->
             Result;
-        {'DOWN', Ref, process, Worker, Reason} ->
+        timeout ->
+            {error, timeout};
+        {crashed, Reason} ->
             ?LOG_ERROR(#{what => crash, where => ?MODULE, reason => Reason}, ?LOG_META),
             {error, cancelled}
-    after Timeout + 100 ->
-        %% The worker keeps the deadline itself, unless it hangs in DNS.
-        erlang:demonitor(Ref, [flush]),
-        exit(Worker, kill),
-        {error, timeout}
     end.
 
-spawn_alias(Work) ->
-    Caller = self(),
-    Start = make_ref(),
-    {Worker, Ref} = erlang:spawn_opt(
-        fun() ->
-            Watch = erlang:monitor(process, Caller),
-            receive
-                {Start, ReplyTo} -> Work(ReplyTo, Watch);
-                {'DOWN', Watch, process, Caller, _} -> ok
-            end
-        end,
-        [{monitor, [{alias, reply_demonitor}]}]
-    ),
-    Worker ! {Start, Ref},
-    {Worker, Ref}.
-
-work(Kind, Query, ReplyTo, Watch) ->
+work(Kind, Query, Reply, Caller) ->
     Result = step(Kind, Query),
-    ReplyTo ! {ReplyTo, Result},
+    ok = Reply(Result),
     log(Query, Result),
-    watch(Query, Result, Watch).
+    watch(Query, Result, Caller).
 
 log(#{node := Node}, {error, Reason}) ->
     ?LOG_INFO(#{what => lookup_failed, node => Node, reason => Reason}, ?LOG_META);
@@ -125,11 +104,11 @@ log(#{node := Node}, {ok, Found}) ->
 %% OTP ends the connection's process with the name that the other side gave (dist_util, OTP 25 to
 %% 29). The caller becomes the connection itself if all goes well: so look only as long as a
 %% handshake may take.
-watch(#{flags := #{watch := true}, node := Node}, {ok, #{source := Source}}, Watch) when
+watch(#{flags := #{watch := true}, node := Node}, {ok, #{source := Source}}, Caller) when
     Source =/= fixed_port, Source =/= epmd
 ->
     receive
-        {'DOWN', Watch, process, _, Reason} -> handshake_failed(Node, Reason)
+        {'DOWN', Caller, process, _, Reason} -> handshake_failed(Node, Reason)
     after handshake_time() -> ok
     end;
 watch(_, _, _) ->

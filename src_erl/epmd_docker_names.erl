@@ -42,14 +42,9 @@ epmd_host(Host) ->
     end.
 
 limited(Fun) ->
-    {Worker, Ref} = erlang:spawn_opt(fun() -> exit({names, Fun()}) end, [monitor]),
-    receive
-        {'DOWN', Ref, process, Worker, {names, Names}} -> Names;
-        {'DOWN', Ref, process, Worker, _} -> []
-    after timeout() ->
-        erlang:demonitor(Ref, [flush]),
-        exit(Worker, kill),
-        []
+    case epmd_docker_worker:run(fun(Reply, _) -> Reply(Fun()) end, timeout()) of
+        {ok, Names} -> Names;
+        _ -> []
     end.
 
 timeout() ->

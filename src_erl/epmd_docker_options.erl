@@ -39,7 +39,7 @@
 -type source() ::
     {os, string()} | {application, atom()} | {kernel, atom()} | {argument, atom()} | default.
 -type bad_setting() ::
-    {bad_setting, Key :: atom(), source(), Value :: term(), Expected :: iodata()}.
+    {bad_setting, Key :: atom(), source(), Value :: term(), Why :: iodata()}.
 
 -define(CACHE, {?MODULE, options}).
 %% What Erlang-In-Docker used, and so its users' `docker run -p 12345'.
@@ -79,12 +79,12 @@ native(Options) ->
         dist_port => case DistPort of 0 -> undefined; _ -> DistPort end
     }.
 
-?DOC("One line for a setting that cannot be used: which, from where, its value, what it must be.").
+?DOC("One line for a setting that cannot be used: which, from where, its value, why.").
 -spec format_error(bad_setting()) -> string().
-format_error({bad_setting, Key, Source, Value, Expected}) ->
+format_error({bad_setting, Key, Source, Value, Why}) ->
     lists:flatten(
-        io_lib:format("epmd_docker: bad setting ~ts (~ts) = ~ts: must be ~ts", [
-            Key, format_source(Source), format_value(Value), Expected
+        io_lib:format("epmd_docker: bad setting ~ts (~ts) = ~ts: ~ts", [
+            Key, format_source(Source), format_value(Value), Why
         ])
     ).
 
@@ -95,6 +95,10 @@ format_source({argument, Key}) -> io_lib:format("flag -~ts", [Key]);
 format_source(default) -> "default".
 
 %% A setting's value may be long, or hold what does not print.
+format_value(Value) when is_binary(Value) ->
+    format_value(unicode:characters_to_list(Value));
+format_value([Word | _] = Words) when is_binary(Word) ->
+    format_value(unicode:characters_to_list(lists:join(" ", Words)));
 format_value(Value) ->
     case io_lib:printable_unicode_list(Value) of
         true -> io_lib:format("~ts", [string:slice(Value, 0, 200)]);
@@ -172,9 +176,9 @@ raw({argument, Flag}) ->
 parse(Key, Source, Raw, Parser) ->
     try Parser(plain(Raw)) of
         {ok, Value} -> Value;
-        {expected, Expected} -> throw({bad_setting, Key, Source, Raw, Expected})
+        {expected, Expected} -> throw({bad_setting, Key, Source, Raw, ["must be ", Expected]})
     catch
-        error:_ -> throw({bad_setting, Key, Source, Raw, "of another type"})
+        error:_ -> throw({bad_setting, Key, Source, Raw, "must be of another type"})
     end.
 
 %% Settings come as text from the environment and as terms from sys.config.
