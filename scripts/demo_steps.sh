@@ -17,8 +17,9 @@ use_main_engine() {
         unix://*) socket=${DOCKER_HOST:-unix:///var/run/docker.sock} ;;
         *) die 1 "DOCKER_HOST=$DOCKER_HOST is another machine: the one-host demo needs an engine here" ;;
     esac
-    gateway=$(docker network inspect -f '{{range .IPAM.Config}}{{.Gateway}} {{end}}' bridge)
-    gateway=${gateway%% *}
+    # `docker network inspect bridge` does not name the gateway on every engine; a container knows.
+    gateway=$(docker run --rm --pull=never --label "$label" "$image" ip route | awk '/^default/ {print $3; exit}')
+    [ -n "$gateway" ] || die 1 "containers here have no default route: the one-host demo needs the bridge network"
     addresses=("$gateway")
     docker run -d --pull=never --label "$label" -p "$gateway:4243:4243" \
         -v "${socket#unix://}:/docker.sock" -v "$top/examples/demo:/demo:ro" \
@@ -43,11 +44,11 @@ start_node() {
 # ask NODE_INDEX EXPRESSION: evaluate it in that node. It reaches the node from inside its container,
 # by its port, so no other Erlang node takes part.
 ask() {
-    printf '%s.' "$2" | engine "${node_hosts[$1]}" exec -i "${ids[$1]}" \
+    printf '%s.\n' "$2" | engine "${node_hosts[$1]}" exec -i "${ids[$1]}" \
         erl_call -address 127.0.0.1:12345 -timeout 20 -c "$cookie" -fetch_stdout -no_result_term -e
 }
 
-published() { engine "${node_hosts[$1]}" port "${ids[$1]}" 12345/tcp | head -n 1 | sed 's/.*://'; }
+published() { engine "${node_hosts[$1]}" port "${ids[$1]}" 12345/tcp | head -n 1 | sed 's/.*://'; } 2>/dev/null
 
 # await TEXT COMMAND...: until it succeeds, for 20 s at most.
 await() {
@@ -59,7 +60,7 @@ await() {
     done
 }
 
-is_ready() { ask "$1" 'true = erlang:is_alive()'; }
+is_ready() { [ "$(ask "$1" 'io:format("~s", [node()])')" = "${nodes[$1]}" ]; }
 
 peers_of() { ask "$1" '[io:format("~s~n", [N]) || N <- lists:sort(nodes())]'; }
 
@@ -71,6 +72,8 @@ start_nodes() {
         start_node "$host"
         start_node "$host"
     done
+    # Three make a mesh; two on one host would only be a pair.
+    [ "${#nodes[@]}" -gt 2 ] || start_node 0
     for i in "${!nodes[@]}"; do
         await "node ${nodes[$i]} starts" is_ready "$i"
         say "  ${nodes[$i]}   published at ${addresses[${node_hosts[$i]}]}:$(published "$i")"
@@ -166,6 +169,22 @@ type_in() {
     wait "$TERMINAL_PID" 2>/dev/null || true
 }
 
+# probe: what the shell's node does underneath, as a program would do it.
+probe() {
+    # shellcheck disable=SC2086
+    ERL_LIBS=$top/_build/default/lib timeout -s KILL 30 erl $shell_flags -noinput -sname probe \
+        -setcookie "$cookie" -eval "
+            true = net_kernel:connect_node('$app'),
+            {ok, Info} = net_kernel:node_info('$app', address),
+            {Ip, Port} = element(2, Info),
+            io:format(\"  ~s> net_kernel:connect_node('$app').   true~n\", [node()]),
+            io:format(\"      $app   ~s:~b   address from Docker, port from the container's epmd~n\",
+                [inet:ntoa(Ip), Port]),
+            halt()."
+}
+
+is_app_ready() { docker exec "$1" epmd -names | grep '^name app '; }
+
 show_shell() {
     local id
     say ""
@@ -175,9 +194,9 @@ show_shell() {
     shell_command="ERL_LIBS=$top/_build/default/lib erl $shell_flags -sname shell -setcookie $cookie -remsh $app"
     say "  in the container:  erl -sname app -setcookie $cookie      (it is $app, nothing is published)"
     say "  on the host:       $shell_command"
-    type_in "$shell_command" 'node().' 'nodes(hidden).' \
-        '[A || {_, I} <- element(2, net_kernel:nodes_info()), {address, A} <- I].' |
-        tr -d '\r' | sed 's/^/      /'
+    await "node $app starts" is_app_ready "$id"
+    type_in "$shell_command" 'node().' 'nodes().' | tr -d '\r' | sed 's/^/      /; s/ *$//'
+    probe || die 1 "no connection to $app; see: docker logs ${id:0:12}"
 }
 
 look_around() {
