@@ -58,8 +58,15 @@ step() {
     start=$(now_ms)
     printf '  %s ...' "$text"
     # A dot now and then, so that a long download does not look like a stop. It waits in read, not
-    # in sleep: a killed loop would leave its sleep behind, with the caller's pipe still open.
-    (while :; do read -rt 5 _ <&7 || printf '.'; done) 7<> <(:) &
+    # in sleep: a killed loop would leave its sleep behind, with the caller's pipe still open. It
+    # ends with this script, however that ends.
+    (
+        n=0
+        while kill -0 $$ 2>/dev/null; do
+            read -rt 1 _ <&7 || n=$((n + 1))
+            if [ $((n % 5)) -eq 0 ]; then printf '.'; fi
+        done
+    ) 7<> <(:) &
     ticker=$!
     "$@" >"$log" 2>&1 </dev/null || status=$?
     kill "$ticker" 2>/dev/null || true
