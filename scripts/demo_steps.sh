@@ -200,19 +200,21 @@ show_shell() {
 }
 
 look_around() {
-    local i
+    local i url=
     say ""
     say "Left up. To look around:"
-    for i in "${!nodes[@]}"; do
-        if [ "$mode" = lab ]; then
-            say "  docker -H tcp://${addresses[${node_hosts[$i]}]}:4243 logs ${ids[$i]:0:12}     # ${nodes[$i]}"
-        else
-            say "  docker logs ${ids[$i]:0:12}     # ${nodes[$i]}"
-        fi
-    done
+    say "  # a shell in $app, from here"
     say "  $shell_command"
     if [ "$mode" = lab ]; then
-        say "  ERL_LIBS=$top/_build/default/lib erl $shell_flags -name shell@${addresses[0]%.*}.254 -setcookie $cookie -remsh ${nodes[0]}"
+        # The cluster cannot call this shell back, and global cuts nodes off that are seen by some
+        # only: hidden, it is no part of that.
+        say "  # a shell in ${nodes[0]}, from here"
+        say "  ERL_LIBS=$top/_build/default/lib erl $shell_flags -hidden -name shell@${addresses[0]%.*}.254 -setcookie $cookie -remsh ${nodes[0]}"
     fi
-    say "and then: make demo-down"
+    say "  # what each node logs (restart in place of logs gives it a new port)"
+    for i in "${!nodes[@]}"; do
+        if [ "$mode" = lab ]; then url=" -H tcp://${addresses[${node_hosts[$i]}]}:4243"; fi
+        say "  docker$url logs ${ids[$i]:0:12}"
+    done
+    say "and then: ${LAB_NET:+LAB_NET=$LAB_NET }make demo-down"
 }
