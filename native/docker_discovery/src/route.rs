@@ -209,3 +209,7 @@ pub(crate) fn chosen_network<'a>(
 fn no_network(container: &Container) -> Error {
     Error::NoNetwork(container.network_settings.names())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -136,3 +136,7 @@ fn without_slash<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D
     }
     Ok(name)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
