@@ -9,14 +9,14 @@ init_command() {
 }
 
 require_machine() {
-    local tool
+    local tool reason
     [[ $net =~ ^[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}$ ]] || die 1 "LAB_NET=$net: give the first three numbers of a /24"
     [ "$(id -u)" -eq 0 ] || die 2 "a second Docker engine needs root"
     for tool in ip iptables nsenter unshare dockerd; do
         has "$tool" || die 2 "a second Docker engine needs $tool on this machine"
     done
     init_command >/dev/null || die 2 "a second Docker engine needs tini or docker-init"
-    unshare --net --mount --pid --fork true 2>/dev/null || die 2 "this machine allows no new namespaces"
+    reason=$(unshare --net --mount --pid --fork true 2>&1) || die 2 "this machine allows no new namespaces ($reason)"
 }
 
 # --- up ---------------------------------------------------------------------------------------
