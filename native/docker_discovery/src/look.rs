@@ -79,9 +79,10 @@ impl Lookout {
             return not_running(state);
         }
         if let Some(other) = container.network_host() {
-            match reinspect(daemon, &other).await? {
-                Some(other) => container.join(other),
-                None => return Err(Error::NoNetwork(Vec::new())),
+            match find(daemon, &Wanted::Ref(&other), None).await {
+                Ok(other) => container.join(other),
+                Err(Error::NoSuchContainer) => return Err(Error::NoNetwork(Vec::new())),
+                Err(error) => return Err(error),
             }
         }
         let port = match target.port {

@@ -45,12 +45,13 @@ pub(crate) fn dist_port(
 ) -> DistPort {
     let labels = &container.config.labels;
     let label = |key: &str| labels.get(key).and_then(decode::port);
-    let fallback = on_host.then_some(settings.on_host_port);
+    let set = |port: &u16| *port != 0;
+    let on_host_port = on_host.then_some(settings.on_host_port);
     label(&format!("epmd-docker.port.{name}"))
         .or_else(|| label("epmd-docker.port"))
         .or(container.config.dist_port.0)
-        .or(settings.remote_port.filter(|port| *port != 0))
-        .or(fallback)
+        .or(settings.remote_port.filter(set))
+        .or(on_host_port.filter(set))
         .map_or(DistPort::Epmd, DistPort::Known)
 }
 

@@ -55,7 +55,9 @@ async fn the_first_asker_may_go_and_the_last_one_takes_the_request_along() {
     assert_eq!(engine.count("/app/json"), 1);
     let limit = Duration::from_millis(20);
     assert_eq!(lookup_in(&resolver, APP, limit).await, Err(Error::Timeout));
-    assert_eq!(resolver.daemons()[0].in_flight, 0);
+    while resolver.daemons()[0].in_flight > 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 #[tokio::test]
@@ -86,4 +88,25 @@ async fn beyond_its_queue_a_daemon_is_busy() {
     }
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert_eq!(engine.count("/json"), 3, "two at a time, after the warm-up");
+}
+
+#[tokio::test]
+async fn a_request_that_hangs_is_not_joined_for_ever() {
+    // A connection that is dead without a word, as behind a partition.
+    let engine = Engine::unix(pings(|asked| match asked.nth {
+        1 => vec![Act::Hang],
+        _ => ok(&app()),
+    }))
+    .await;
+    let resolver = Arc::new(engine.resolver());
+    let first = {
+        let resolver = Arc::clone(&resolver);
+        tokio::spawn(async move { lookup(&resolver, APP).await })
+    };
+    let limit = Duration::from_millis(700);
+    assert_eq!(lookup_in(&resolver, APP, limit).await, Err(Error::Timeout));
+    assert_eq!(lookup_in(&resolver, APP, limit).await, Err(Error::Timeout));
+    assert!(lookup_in(&resolver, APP, limit).await.is_ok());
+    assert_eq!(engine.count("/app/json"), 2);
+    first.abort();
 }

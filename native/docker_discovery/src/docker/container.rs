@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 use super::decode::{self, EnvPort, Labels, TcpPorts, or_default};
 use super::network::NetworkSettings;
 use crate::error::{ContainerState, Error};
-use crate::node_name::ContainerId;
+use crate::node_name::{ContainerId, ContainerRef};
 
 /// The fields of a container that a lookup uses.
 #[derive(Debug, Deserialize)]
@@ -89,9 +89,10 @@ impl Container {
     }
 
     /// The container whose network this one uses instead of its own.
-    pub(crate) fn network_host(&self) -> Option<ContainerId> {
+    pub(crate) fn network_host(&self) -> Option<ContainerRef> {
         let mode = self.host_config.network_mode.as_str();
-        mode.strip_prefix("container:").and_then(ContainerId::parse)
+        mode.strip_prefix("container:")
+            .and_then(ContainerRef::parse)
     }
 
     /// Whether its network is its host's.

@@ -3,8 +3,9 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -13,14 +14,27 @@ use super::http::Reply;
 use crate::error::Error;
 use crate::lock;
 
+/// A request that is out for longer than this may hang on a connection that is
+/// dead without a word; who asks now gets a new one. Docker's slowest honest
+/// answer is that to an inspect during a start or kill, 0.23 s.
+const MAX_AGE: Duration = Duration::from_secs(1);
+
 pub(crate) type Answer = Result<Reply, Error>;
 
-/// The requests that are out to one daemon, by path.
+/// The requests that are out to one daemon.
 pub(crate) struct Flights {
-    listed: Mutex<HashMap<String, (u64, Weak<Flight>)>>,
+    /// By path, those that more askers may join.
+    listed: Mutex<HashMap<String, Listed>>,
     max: usize,
+    out: AtomicUsize,
     begun: AtomicU64,
     coalesced: AtomicU64,
+}
+
+struct Listed {
+    number: u64,
+    begun: Instant,
+    flight: Weak<Flight>,
 }
 
 /// One request, kept by those who wait for it.
@@ -30,6 +44,15 @@ struct Flight {
     path: String,
     number: u64,
     flights: Arc<Flights>,
+}
+
+/// Counts a request from its start to its end, whatever that is.
+struct Seat(Arc<Flights>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.out.fetch_sub(1, Relaxed);
+    }
 }
 
 impl Drop for Flight {
@@ -45,6 +68,7 @@ impl Flights {
         Self {
             listed: Mutex::default(),
             max,
+            out: AtomicUsize::new(0),
             begun: AtomicU64::new(0),
             coalesced: AtomicU64::new(0),
         }
@@ -52,7 +76,7 @@ impl Flights {
 
     /// How many are out.
     pub(crate) fn count(&self) -> usize {
-        lock(&self.listed).len()
+        self.out.load(Relaxed)
     }
 
     /// How many questions another one's request has answered.
@@ -80,17 +104,23 @@ impl Flights {
         F: Future<Output = Answer> + Send + 'static,
     {
         let mut listed = lock(&self.listed);
-        if let Some(flight) = listed.get(&path).and_then(|(_, flight)| flight.upgrade()) {
+        let young = |listed: &&Listed| listed.begun.elapsed() < MAX_AGE;
+        let out = listed.get(&path).filter(young);
+        // Never dropped in here, where that would wait for this very lock.
+        if let Some(flight) = out.and_then(|listed| listed.flight.upgrade()) {
             self.coalesced.fetch_add(1, Relaxed);
             return Ok(flight);
         }
-        if listed.len() >= self.max {
+        if self.out.load(Relaxed) >= self.max {
             return Err(Error::Busy);
         }
+        self.out.fetch_add(1, Relaxed);
+        let seat = Seat(Arc::clone(self));
         let number = self.begun.fetch_add(1, Relaxed);
         let (landing, answer) = watch::channel(None);
         let (flights, on_board) = (Arc::clone(self), path.clone());
         let task = tokio::spawn(async move {
+            let _seat = seat;
             let answer = request.await;
             // First off the list: who asks from now on wants a newer answer.
             flights.landed(&on_board, number);
@@ -103,16 +133,18 @@ impl Flights {
             number,
             flights: Arc::clone(self),
         });
-        listed.insert(path, (number, Arc::downgrade(&flight)));
+        let entry = Listed {
+            number,
+            begun: Instant::now(),
+            flight: Arc::downgrade(&flight),
+        };
+        listed.insert(path, entry);
         Ok(flight)
     }
 
     fn landed(&self, path: &str, number: u64) {
         let mut listed = lock(&self.listed);
-        if listed
-            .get(path)
-            .is_some_and(|(flight, _)| *flight == number)
-        {
+        if listed.get(path).is_some_and(|one| one.number == number) {
             listed.remove(path);
         }
     }

@@ -21,8 +21,8 @@ use crate::errno::Errno;
 use crate::error::Error;
 use crate::settings::Limits;
 
-/// Idle connections kept per daemon.
-const MAX_IDLE: usize = 8;
+/// Idle connections kept per daemon: as many as a search uses at a time.
+const MAX_IDLE: usize = 16;
 /// Of the body of an error only the first sentence is of interest.
 const MAX_ERROR_BODY: u64 = 64 << 10;
 /// What is reserved at most before a daemon has sent anything.

@@ -134,6 +134,25 @@ fn a_port_is_about_to_be_published_while_it_is_asked_for_and_no_port_is_listed()
     assert!(decode(&one).unwrap().is_about_to_publish(12345));
 }
 
+#[test]
+fn json_of_any_depth_does_not_overflow_the_stack() {
+    let deep = |open: &str, close: &str| {
+        let text = format!("{}1{}", open.repeat(1 << 20), close.repeat(1 << 20));
+        let id = "a".repeat(64);
+        [
+            text.clone(),
+            format!(r#"{{"Id":"{id}","Unknown":{text}}}"#),
+            format!(r#"{{"Id":"{id}","Config":{{"Labels":{text}}}}}"#),
+            format!(r#"{{"Id":"{id}","NetworkSettings":{{"Ports":{{"1/tcp":{text}}}}}}}"#),
+        ]
+    };
+    for text in deep("[", "]").into_iter().chain(deep(r#"{"a":"#, "}")) {
+        if let Ok(container) = Container::decode(text.as_bytes()) {
+            use_it(&container);
+        }
+    }
+}
+
 /// Every place in a JSON document, as a pointer.
 fn pointers(value: &Value, at: &str, all: &mut Vec<String>) {
     all.push(at.to_owned());
