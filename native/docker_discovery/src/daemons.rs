@@ -11,8 +11,8 @@ use crate::docker::endpoint::Endpoint;
 use crate::docker::transport::Link;
 use crate::error::Error;
 use crate::host_addr::HostAddr;
-use crate::lock;
 use crate::settings::Settings;
+use crate::sync::lock;
 
 #[derive(Debug)]
 pub(crate) struct Daemons {

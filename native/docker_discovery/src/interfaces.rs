@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 
-use crate::lock;
+use crate::sync::lock;
 
 /// How long one reading is good for: reading costs more than an inspect.
 pub(crate) const MAX_AGE: Duration = Duration::from_secs(2);

@@ -20,6 +20,7 @@ mod node_name;
 mod resolve;
 mod route;
 mod settings;
+mod sync;
 mod table;
 
 pub use docker::endpoint::{Endpoint, EndpointError};
@@ -33,11 +34,3 @@ pub use node_name::{ContainerId, ContainerRef, NodeName, Scheme};
 pub use resolve::Resolver;
 pub use settings::{AddressMode, AllowedHosts, Limits, SettingError, Settings};
 pub use table::{Entry, Table};
-
-/// A lock that a panic elsewhere does not spread through: what is behind ours
-/// is whole after each statement.
-fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-}

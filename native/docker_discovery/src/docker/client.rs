@@ -10,8 +10,8 @@ use super::transport::Link;
 use super::version::ApiVersion;
 use super::{DaemonInfo, DaemonState};
 use crate::error::Error;
-use crate::lock;
 use crate::settings::Limits;
+use crate::sync::lock;
 
 /// A ping is two bytes long; whoever sends more is no daemon.
 const MAX_PING: u64 = 4096;

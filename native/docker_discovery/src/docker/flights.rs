@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 
 use super::http::Reply;
 use crate::error::Error;
-use crate::lock;
+use crate::sync::lock;
 
 /// A request that is out for longer than this may hang on a connection that is
 /// dead without a word; who asks now gets a new one. Docker's slowest honest

@@ -25,7 +25,7 @@ use crate::allowed_hosts::AllowedHosts;
 use crate::errno::Errno;
 use crate::error::Error;
 use crate::host_addr::HostAddr;
-use crate::lock;
+use crate::sync::lock;
 
 /// `getaddrinfo(3)` cannot be cancelled: where no name server answers, each
 /// call holds a thread for seconds after its asker has gone.
