@@ -10,7 +10,7 @@ nodes=() ids=() node_hosts=()
 # A node named ContainerId@HostAddr has the daemon of HostAddr asked over TCP. The main engine
 # listens on a socket file, so a small read-only proxy in a container stands in front of it.
 use_main_engine() {
-    local socket gateway
+    local socket gateway proxy
     say "  one Docker host, this machine's engine: $1"
     mode=main
     case ${DOCKER_HOST:-unix:///var/run/docker.sock} in
@@ -21,9 +21,12 @@ use_main_engine() {
     gateway=$(docker run --rm --pull=never --label "$label" "$image" ip route | awk '/^default/ {print $3; exit}')
     [ -n "$gateway" ] || die 1 "containers here have no default route: the one-host demo needs the bridge network"
     addresses=("$gateway")
-    docker run -d --pull=never --label "$label" -p "$gateway:4243:4243" \
-        -v "${socket#unix://}:/docker.sock" -v "$top/examples/demo:/demo:ro" \
-        "$image" escript /demo/read_only_proxy.escript /docker.sock 4243 >/dev/null
+    # Copied and not mounted: this may run where the engine does not see these files.
+    proxy=$(docker create --pull=never --label "$label" -p "$gateway:4243:4243" \
+        -v "${socket#unix://}:/docker.sock" "$image" escript /read_only_proxy.escript /docker.sock 4243)
+    docker cp "$top/examples/demo/read_only_proxy.escript" "$proxy:/" >/dev/null
+    docker start "$proxy" >/dev/null
+    await "the proxy for the Docker API" docker -H "tcp://$gateway:4243" version
     say "  a read-only proxy for its API at tcp://$gateway:4243"
 }
 
