@@ -91,7 +91,7 @@ in_worker(Kind, Query, Timeout) ->
     end.
 
 work(Kind, Query, Reply, Caller) ->
-    Result = step(Kind, Query),
+    Result = step(Kind, Query#{caller => Caller}),
     ok = Reply(Result),
     log(Query, Result),
     watch(Query, Result, Caller).
@@ -163,7 +163,7 @@ docker_then(Ask, Stock, Query) ->
             Result =
                 %% The job is named again below, which keeps it from being garbage collected
                 %% (and so aborted) while we wait.
-                case answer(Tag, Left div ?HEDGE) of
+                case answer(Tag, Left div ?HEDGE, Query) of
                     none -> hedge(Stock(), Tag, Job, Query);
                     Answer -> Answer
                 end,
@@ -172,9 +172,11 @@ docker_then(Ask, Stock, Query) ->
             fall_back(Error, Stock)
     end.
 
-answer(Tag, Wait) ->
+answer(Tag, Wait, #{caller := Caller}) ->
     receive
-        {epmd_docker_nif, Tag, Result} -> Result
+        {epmd_docker_nif, Tag, Result} -> Result;
+        %% Nobody waits any more: the job ends with its owner, this process.
+        {'DOWN', Caller, process, _, _} -> exit(normal)
     after Wait -> none
     end.
 
@@ -182,7 +184,7 @@ hedge({ok, Found}, _Tag, Job, _Query) ->
     _ = epmd_docker_nif:cancel(Job),
     {stock, Found};
 hedge({error, _}, Tag, Job, Query) ->
-    case answer(Tag, left(Query)) of
+    case answer(Tag, left(Query), Query) of
         none ->
             _ = epmd_docker_nif:cancel(Job),
             {stock_failed, timeout};

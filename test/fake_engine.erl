@@ -1,0 +1,126 @@
+%% A scripted Docker engine for what a real one cannot be made to do: it answers each request as
+%% the script says and remembers the paths that it was asked for.
+-module(fake_engine).
+
+-export([start/1, start/2, stop/1, host/1, port/1, paths/1, inspect/1, inspect/2]).
+
+-type reply() ::
+    {Status :: 100..999, Body :: iodata()}
+    %% Sends just this, then closes or keeps the connection open.
+    | {close, iodata()}
+    | {open, iodata()}
+    | hang.
+
+-type engine() :: {pid(), inet:port_number()}.
+
+-spec start(fun((Path :: string()) -> reply())) -> engine().
+start(Script) -> start(Script, "Api-Version: 1.41\r\n").
+
+%% Headers goes into the answer to `/_ping' (which the script answers where it has more than one argument).
+-spec start(fun((Path :: string()) -> reply()), string()) -> engine().
+start(Script, PingHeaders) ->
+    Owner = self(),
+    Pid = spawn_link(fun() ->
+        {ok, Listen} = gen_tcp:listen(0, [binary, {active, false}, {packet, http_bin}, {reuseaddr, true},
+            {ip, {127, 0, 0, 1}}, {backlog, 1024}]),
+        Server = self(),
+        {ok, Port} = inet:port(Listen),
+        Owner ! {self(), Port},
+        _ = spawn_link(fun() -> accept(Server, Listen, Script, PingHeaders) end),
+        loop([])
+    end),
+    receive {Pid, Port} -> {Pid, Port} end.
+
+loop(Paths) ->
+    receive
+        {path, Path} -> loop([Path | Paths]);
+        {paths, From} -> From ! {self(), lists:reverse(Paths)}, loop(Paths);
+        stop -> exit(shutdown)
+    end.
+
+-spec stop(engine()) -> ok.
+stop({Pid, _}) ->
+    unlink(Pid),
+    Pid ! stop,
+    ok.
+
+-spec host(engine()) -> string().
+host({_, Port}) -> "tcp://127.0.0.1:" ++ integer_to_list(Port).
+
+-spec port(engine()) -> inet:port_number().
+port({_, Port}) -> Port.
+
+-spec paths(engine()) -> [string()].
+paths({Pid, _}) ->
+    Pid ! {paths, self()},
+    receive {Pid, Paths} -> Paths end.
+
+%% What a real engine says of a container with this id whose port is published at 127.0.0.1:Port.
+-spec inspect(string()) -> iodata().
+inspect(Id) -> inspect(Id, "running").
+
+-spec inspect(string(), string()) -> iodata().
+inspect(Id, State) ->
+    io_lib:format(
+        "{\"Id\":\"~s\",\"Name\":\"/web\",\"State\":{\"Status\":\"~s\",\"Running\":~s,\"Paused\":false},"
+        "\"Config\":{\"Hostname\":\"web\",\"Env\":[],\"Labels\":{}},"
+        "\"HostConfig\":{\"NetworkMode\":\"default\",\"PortBindings\":{\"12345/tcp\":[{\"HostIp\":\"\",\"HostPort\":\"\"}]}},"
+        "\"NetworkSettings\":{\"Ports\":{\"12345/tcp\":[{\"HostIp\":\"0.0.0.0\",\"HostPort\":\"40000\"}]},"
+        "\"Networks\":{\"bridge\":{\"IPAddress\":\"172.17.0.99\",\"IPPrefixLen\":16}}}}",
+        [Id, State, atom_to_list(State =:= "running")]).
+
+accept(Server, Listen, Script, PingHeaders) ->
+    {ok, Socket} = gen_tcp:accept(Listen),
+    Pid = spawn(fun() ->
+        receive go -> serve(Server, Socket, Script, PingHeaders) end
+    end),
+    ok = gen_tcp:controlling_process(Socket, Pid),
+    Pid ! go,
+    accept(Server, Listen, Script, PingHeaders).
+
+serve(Server, Socket, Script, PingHeaders) ->
+    case request(Socket) of
+        {ok, Path} ->
+            Server ! {path, Path},
+            case answer(Socket, reply(Path, Script, PingHeaders)) of
+                next -> serve(Server, Socket, Script, PingHeaders);
+                done -> gen_tcp:close(Socket)
+            end;
+        closed ->
+            gen_tcp:close(Socket)
+    end.
+
+request(Socket) ->
+    case gen_tcp:recv(Socket, 0) of
+        {ok, {http_request, 'GET', {abs_path, Path}, _}} -> headers(Socket, binary_to_list(Path));
+        _ -> closed
+    end.
+
+headers(Socket, Path) ->
+    case gen_tcp:recv(Socket, 0) of
+        {ok, http_eoh} -> {ok, Path};
+        {ok, _} -> headers(Socket, Path);
+        {error, _} -> closed
+    end.
+
+reply("/_ping", _, PingHeaders) when is_list(PingHeaders) -> {200, "OK", PingHeaders};
+reply(Path, Script, _) -> Script(Path).
+
+answer(Socket, {Status, Body}) when is_integer(Status) ->
+    answer(Socket, {Status, Body, ""});
+answer(Socket, {Status, Body, Headers}) ->
+    Length = integer_to_list(iolist_size(Body)),
+    _ = gen_tcp:send(Socket, ["HTTP/1.1 ", integer_to_list(Status), " X\r\nContent-Type: application/json\r\n",
+        Headers, "Content-Length: ", Length, "\r\n\r\n", Body]),
+    next;
+answer(Socket, {close, Bytes}) ->
+    _ = gen_tcp:send(Socket, Bytes),
+    done;
+answer(Socket, {open, Bytes}) ->
+    _ = gen_tcp:send(Socket, Bytes),
+    answer(Socket, hang);
+answer(Socket, hang) ->
+    %% Until the other side hangs up.
+    _ = inet:setopts(Socket, [{packet, raw}]),
+    _ = gen_tcp:recv(Socket, 0),
+    done.
