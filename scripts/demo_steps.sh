@@ -18,8 +18,10 @@ use_main_engine() {
         *) die 1 "DOCKER_HOST=$DOCKER_HOST is another machine: the one-host demo needs an engine here" ;;
     esac
     # `docker network inspect bridge` does not name the gateway on every engine; a container knows.
-    gateway=$(docker run --rm --pull=never --label "$label" "$image" ip route | awk '/^default/ {print $3; exit}')
-    [ -n "$gateway" ] || die 1 "containers here have no default route: the one-host demo needs the bridge network"
+    proxy=$(docker run -d --pull=never --label "$label" "$image" sleep 60)
+    gateway=$(docker inspect -f '{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}' "$proxy")
+    docker rm -f "$proxy" >/dev/null
+    [ -n "$gateway" ] || die 1 "the bridge network has no gateway here: the one-host demo needs one"
     addresses=("$gateway")
     # Copied and not mounted: this may run where the engine does not see these files.
     proxy=$(docker create --pull=never --label "$label" -p "$gateway:4243:4243" \
