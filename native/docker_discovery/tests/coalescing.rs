@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use docker_discovery::Error;
-use support::{Act, Engine, answer, app, lookup, lookup_in, ok, pings};
+use support::{Act, Engine, answer, app, lookup, lookup_in, ok, pings, until};
 
 const APP: &str = "x@app";
 
@@ -46,18 +46,14 @@ async fn the_first_asker_may_go_and_the_last_one_takes_the_request_along() {
         let resolver = Arc::clone(&resolver);
         tokio::spawn(async move { lookup(&resolver, APP).await })
     };
-    while engine.count("/app/json") == 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until(|| engine.count("/app/json") > 0).await;
     let second = lookup(&resolver, APP);
     first.abort();
     assert!(second.await.is_ok());
     assert_eq!(engine.count("/app/json"), 1);
     let limit = Duration::from_millis(20);
     assert_eq!(lookup_in(&resolver, APP, limit).await, Err(Error::Timeout));
-    while resolver.daemons()[0].in_flight > 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until(|| resolver.daemons()[0].in_flight == 0).await;
 }
 
 #[tokio::test]
@@ -83,9 +79,7 @@ async fn beyond_its_queue_a_daemon_is_busy() {
         assert_eq!(first, Err(Error::Busy));
     }
     assert_eq!(resolver.daemons()[0].in_flight, 5);
-    while engine.count("/json") < 3 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until(|| engine.count("/json") >= 3).await;
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert_eq!(engine.count("/json"), 3, "two at a time, after the warm-up");
 }

@@ -7,7 +7,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use docker_discovery::{DaemonState, Endpoint, Errno, Error, Resolver, Settings};
-use support::{Act, Engine, app, lookup, lookup_in, ok, pings, say, world};
+use support::{Act, Engine, answer, app, lookup, lookup_in, ok, pings, say, until, world};
 
 const APP: &str = "x@app";
 
@@ -53,6 +53,28 @@ async fn a_pooled_connection_that_the_daemon_closes_on_use_is_tried_once_more() 
     .await;
     assert!(lookup(&engine.resolver(), APP).await.is_ok());
     assert_eq!((engine.count("/app/json"), engine.connections()), (2, 2));
+}
+
+#[tokio::test]
+async fn the_second_try_takes_no_other_pooled_connection() {
+    // Two connections in the pool, and both close on their next use.
+    let engine = Engine::unix(pings(|asked| {
+        match (asked.connection, asked.path.as_str()) {
+            (1 | 2, "/v1.41/containers/app/json") => vec![Act::Close],
+            (1 | 2, _) => {
+                let slow = vec![Act::Wait(Duration::from_millis(100))];
+                [slow, answer("500 Internal Server Error", "", "no")].concat()
+            }
+            _ => ok(&app()),
+        }
+    }))
+    .await;
+    let resolver = engine.resolver();
+    let (one, two) = tokio::join!(lookup(&resolver, "x@one"), lookup(&resolver, "x@two"));
+    assert!(one.is_err() && two.is_err());
+    assert_eq!(engine.connections(), 2);
+    assert!(lookup(&resolver, APP).await.is_ok());
+    assert_eq!((engine.count("/app/json"), engine.connections()), (2, 3));
 }
 
 #[tokio::test]
@@ -104,9 +126,7 @@ async fn silence_is_a_timeout_in_time() {
             resolver.daemons()[0].state,
             DaemonState::Down(Error::Timeout)
         );
-        while resolver.daemons()[0].in_flight > 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        until(|| resolver.daemons()[0].in_flight == 0).await;
     }
 }
 

@@ -197,3 +197,7 @@ impl tower_service::Service<Uri> for Connector {
         Box::pin(async move { link.connect().await.map(TokioIo::new) })
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

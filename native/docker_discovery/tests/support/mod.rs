@@ -139,3 +139,14 @@ pub fn pings(
         _ => then(asked),
     }
 }
+
+/// Waits for a condition that must come true soon.
+pub async fn until(condition: impl Fn() -> bool) {
+    for _ in 0..5000 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("it did not come true");
+}
