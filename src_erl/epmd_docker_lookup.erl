@@ -129,11 +129,13 @@ handshake_failed(_Node, _Reason) ->
 %% Steps
 %% ---------------------------------------------------------------------------------------------
 
-%% A host stays a host: what the table names is looked up at each use.
+%% A host stays a host: what the table names is looked up at each use. As in a node name, one
+%% with a dot is for DNS, and one without may be a container reference.
 step({table, Host, Port}, #{family := Family} = Query) ->
+    Text = unicode:characters_to_list(Host),
     Ask = fun(Tag, Left) -> epmd_docker_nif:locate(Tag, Host, Port, Family, Left) end,
-    Stock = fun() -> dns(unicode:characters_to_list(Host), Port, table, Query) end,
-    case is_own_host(unicode:characters_to_list(Host)) of
+    Stock = fun() -> dns(Text, Port, table, Query) end,
+    case lists:member($., Text) orelse is_own_host(Text) of
         true -> Stock();
         false -> as_table(docker_then(Ask, Stock, Query))
     end;
