@@ -11,7 +11,7 @@ use docker_discovery::{
     AddressMode, AllowedHosts, ContainerRef, ContainerState, DistPort, Endpoint, Error, Family, Via,
 };
 use serde_json::{Value, json};
-use support::{Engine, app, container, id, lookup, lookup_in, network, ok, pings, world};
+use support::{Act, Engine, app, container, id, lookup, lookup_in, network, ok, pings, world};
 
 const A: &str = "aaaaaaaaaaaa";
 const SHORT: Duration = Duration::from_millis(300);
@@ -111,6 +111,17 @@ async fn a_container_that_does_not_start_says_so_at_the_deadline() {
     let answer = lookup_in(&engine.resolver(), "x@app", SHORT).await;
     assert_eq!(answer, Err(Error::NotRunning(ContainerState::Created)));
     assert!(start.elapsed() > SHORT / 3 && start.elapsed() < SHORT + SHORT / 3);
+}
+
+#[tokio::test]
+async fn what_was_seen_says_more_than_that_the_time_ran_out() {
+    let engine = Engine::unix(pings(|asked| match asked.nth {
+        1 => ok(&in_state("restarting")),
+        _ => vec![Act::Hang],
+    }))
+    .await;
+    let answer = lookup_in(&engine.resolver(), "x@app", SHORT).await;
+    assert_eq!(answer, Err(Error::NotRunning(ContainerState::Restarting)));
 }
 
 #[tokio::test]
