@@ -11,7 +11,10 @@ use docker_discovery::{
     AddressMode, AllowedHosts, ContainerRef, ContainerState, DistPort, Endpoint, Error, Family, Via,
 };
 use serde_json::{Value, json};
-use support::{Act, Engine, app, container, id, lookup, lookup_in, network, ok, pings, world};
+use support::{
+    Act, Engine, app, container, id, listed, lookup, lookup_in, network, not_found, ok, pings,
+    world,
+};
 
 const A: &str = "aaaaaaaaaaaa";
 const SHORT: Duration = Duration::from_millis(300);
@@ -102,6 +105,28 @@ async fn a_container_that_starts_meanwhile_is_found() {
             "{before}"
         );
     }
+}
+
+#[tokio::test]
+async fn while_it_waits_a_container_is_searched_once() {
+    let engine = Engine::unix(pings(|asked| {
+        let mut one = in_state(if asked.nth < 4 { "created" } else { "running" });
+        one["Config"]["Hostname"] = json!("this");
+        match asked.path.as_str() {
+            "/v1.41/containers/json?all=1" => ok(&json!([listed(&one)])),
+            path if path.contains(&id(A)) => ok(&one),
+            _ => not_found(),
+        }
+    }))
+    .await;
+    assert!(lookup(&engine.resolver(), "x@this").await.is_ok());
+    assert_eq!(
+        (
+            engine.count("?all=1"),
+            engine.count(&format!("{}/json", id(A)))
+        ),
+        (1, 4)
+    );
 }
 
 #[tokio::test]

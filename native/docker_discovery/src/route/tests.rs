@@ -211,6 +211,15 @@ fn a_containers_own_address_is_of_no_use_on_another_host() {
 }
 
 #[test]
+fn an_address_without_a_prefix_is_on_no_network_of_ours() {
+    let mut one = container();
+    one["NetworkSettings"]["Networks"]["green"]["IPPrefixLen"] = json!(0);
+    assert_eq!(From::green().way(&one), "127.0.0.1 32768 published");
+    one["NetworkSettings"]["Networks"]["green"]["IPPrefixLen"] = json!(255);
+    assert_eq!(From::green().way(&one), "127.0.0.1 32768 published");
+}
+
+#[test]
 fn of_several_bindings_the_widest_counts() {
     let (any, v6, podman) = (
         binding("0.0.0.0", "1"),
