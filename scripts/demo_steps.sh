@@ -125,7 +125,11 @@ no_epmd() {
     for i in "${!nodes[@]}"; do
         # shellcheck disable=SC2016
         engine "${node_hosts[$i]}" exec "${ids[$i]}" sh -c '
-            for p in /proc/[0-9]*/comm; do read -r name <"$p" && [ "$name" != epmd ] || exit 1; done' ||
+            for p in /proc/[0-9]*/comm; do
+                # A process may end while this looks at it.
+                read -r name 2>/dev/null <"$p" || continue
+                [ "$name" != epmd ] || exit 1
+            done' ||
             die 1 "an epmd runs in ${ids[$i]}"
     done
     say "  no epmd in any of the ${#nodes[@]} containers"
