@@ -1,0 +1,82 @@
+%% A cold lookup in this VM, whole and without its Erlang half, beside a bare client of the same
+%% engine. Nothing is answered from memory: each sample is one inspect by the engine.
+-module(bench_lookup).
+-behaviour(bench).
+
+-export([run/1]).
+-export([address_please/2, nif_lookup/1]).
+
+-define(BLOCK, 20).
+-define(TIMEOUT, 4000).
+
+-spec run(bench:context()) -> bench:outcome().
+run(#{container := Id, socket := Path, repeat := Repeat, samples := Count} = Context) ->
+    Series = [
+        {address_please, fun() -> address_please("x", Id) end},
+        {nif_lookup, fun() -> nif_lookup(iolist_to_binary(["x@", Id])) end},
+        {gen_tcp_raw, bare(raw, Path, Id)},
+        {gen_tcp_http, bare(http_bin, Path, Id)}
+    ],
+    Rounds = max(1, Count div ?BLOCK),
+    _ = bench_stat:in_rounds(10, ?BLOCK, Series),
+    Repetitions = [
+        bench:progress(Context, Number, fun() -> bench_stat:in_rounds(Rounds, ?BLOCK, Series) end)
+     || Number <- lists:seq(1, Repeat)
+    ],
+    #{repetitions => Repetitions, rows => rows(Repetitions)}.
+
+bare(Packet, Path, Id) ->
+    Connection = bench_http:connect(Packet, Path),
+    Request = bench_http:request(Id),
+    Inspect = fun() -> bench_http:inspect(Connection, Request) end,
+    fun() -> element(1, bench_stat:time(Inspect)) end.
+
+rows(Repetitions) ->
+    [Whole, Nif, Raw, Http] = [
+        [maps:get(Name, Repetition) || Repetition <- Repetitions]
+     || Name <- [address_please, nif_lookup, gen_tcp_raw, gen_tcp_http]
+    ],
+    Lookup = "cold lookup, whole `address_please/3`",
+    Client = "bare kept-alive `gen_tcp` client in the same VM, same inspect, `{packet, http_bin}`",
+    Fastest = "the same with `{packet, raw}` and a 64 KiB buffer",
+    Target = {at_most, 1.4},
+    [
+        bench:row(#{what => Lookup, ours => Whole, reference => {Client, Http}, target => Target}),
+        bench:row(#{what => Lookup, ours => Whole, reference => {Fastest, Raw}, target => Target}),
+        bench:row(#{
+            what => "of this, from the NIF call to its answer",
+            ours => Nif,
+            reference => {Fastest, Raw}
+        }),
+        bench:row(#{
+            what => [Lookup, ", p99"],
+            quantile => 0.99,
+            ours => Whole,
+            reference => {[Fastest, ", p99"], Raw}
+        })
+    ].
+
+%% In a process of its own, as a connection is: its end also ends the watch over its handshake.
+-spec address_please(string(), string()) -> Ns :: non_neg_integer().
+address_please(Name, Host) ->
+    {Caller, Monitor} = spawn_monitor(fun() ->
+        {Ns, {ok, _, _, _}} = bench_stat:time(fun() ->
+            epmd_docker:address_please(Name, Host, inet)
+        end),
+        exit({ns, Ns})
+    end),
+    receive
+        {'DOWN', Monitor, process, Caller, {ns, Ns}} -> Ns
+    end.
+
+-spec nif_lookup(binary()) -> Ns :: non_neg_integer().
+nif_lookup(Node) ->
+    {Ns, {ok, _}} = bench_stat:time(fun() ->
+        Tag = make_ref(),
+        {ok, Job} = epmd_docker_nif:lookup(Tag, Node, inet, ?TIMEOUT),
+        receive
+            %% The job is named again so that it lives until its answer.
+            {epmd_docker_nif, Tag, Result} when is_reference(Job) -> Result
+        end
+    end),
+    Ns.
