@@ -22,7 +22,7 @@ demo: ## a cluster over two Docker hosts, and a shell from the host (KEEP=1 leav
 demo-down: ## take down what `make demo KEEP=1` left
 	@scripts/demo down
 
-test: ## all tests: Rust, EUnit, Common Test on real engines
+test: ## all tests: Rust, and Common Test on real engines
 	@scripts/test
 
 check: ## format, lints, xref, dialyzer, shellcheck

@@ -217,13 +217,13 @@ bad_answers() ->
 no_answer_of_an_engine_harms_the_node(Config) ->
     Table = ets:new(script, [public]),
     Engine = fake_engine:start(fun(_) -> ets:lookup_element(Table, now, 2) end),
-    Peer = short(Config, Engine, [{"EPMD_DOCKER_TIMEOUT_MS", "700"}]),
+    Peer = short(Config, Engine, [{"EPMD_DOCKER_TIMEOUT_MS", "1500"}]),
     [
         begin
             true = ets:insert(Table, {now, Reply}),
             {Ms, {error, Reason}} = testbed:elapsed(fun() -> peer:call(Peer, epmd_docker, resolve, ['app@web'], 10_000) end),
             expected(Expected, Reason, Reply),
-            ?assert(Ms < 1500, {Ms, Reply}),
+            ?assert(Ms < 2500, {Ms, Reply}),
             ?assertNot(connect(Peer, 'app@web')),
             ?assert(is_list(lists:flatten(io_lib:format("~ts", [epmd_docker:format_error(Reason)])))),
             alive(Peer)
@@ -233,9 +233,9 @@ no_answer_of_an_engine_harms_the_node(Config) ->
     testbed:stop(Peer).
 
 expected(any, _, _) -> ok;
-expected(Expected, Reason, _) when Reason =:= Expected -> ok;
 expected(Expected, Reason, Reply) ->
-    ?assertEqual({Expected, Reply}, {element(1, Reason), Reply}).
+    Kind = if is_tuple(Reason) -> element(1, Reason); true -> Reason end,
+    ?assertEqual({Expected, Reply}, {Kind, Reply}).
 
 an_engine_that_comes_back_is_used_again(Config) ->
     Table = ets:new(script, [public]),
