@@ -77,7 +77,7 @@ known(_Ip, _Port, _Source, _Family, Host) ->
 %% The worker
 %% ---------------------------------------------------------------------------------------------
 
-%% The worker keeps the deadline itself, unless it hangs in DNS.
+%% The worker keeps the deadline itself; the rest is for a machine that is busy.
 in_worker(Kind, Query, Timeout) ->
     Work = fun(Reply, Caller) -> work(Kind, Query, Reply, Caller) end,
     case epmd_docker_worker:run(Work, Timeout + 100) of
@@ -251,7 +251,7 @@ stock(#{host := Host} = Query) ->
     end.
 
 dns(Host, Port, Source, #{family := Family} = Query) ->
-    case inet:getaddr(Host, Family) of
+    case getaddr(Host, Family, left(Query)) of
         {ok, Ip} when is_integer(Port) ->
             known(Ip, Port, Source, Family, Host);
         {ok, Ip} ->
@@ -263,6 +263,20 @@ dns(Host, Port, Source, #{family := Family} = Query) ->
             end;
         {error, Reason} ->
             {error, {dns, unicode:characters_to_binary(Host), Reason}}
+    end.
+
+%% A name server that does not answer must leave time to tell what Docker said.
+getaddr(Host, Family, Left) ->
+    case inet:parse_strict_address(Host) of
+        {ok, _} ->
+            inet:getaddr(Host, Family);
+        {error, _} ->
+            Ask = fun(Reply, _) -> Reply(inet:getaddr(Host, Family)) end,
+            case epmd_docker_worker:run(Ask, Left) of
+                {ok, Answer} -> Answer;
+                timeout -> {error, timeout};
+                {crashed, _} -> {error, einval}
+            end
     end.
 
 epmd(Ip, #{name := Name} = Query) ->

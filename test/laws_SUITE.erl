@@ -161,6 +161,8 @@ net_kernel_never_waits_for_dns(Config) ->
     testbed:eventually(fun() ->
         [] =:= [Pid || Pid <- Pids, peer:call(Peer, erlang, is_process_alive, [Pid])]
     end, 15_000),
+    ?assertEqual({error, {dns, <<"slow.example.com">>, timeout}},
+        peer:call(Peer, epmd_docker, resolve, ['app@slow.example.com'], 10_000)),
     alive(Peer),
     testbed:stop(Peer),
     testbed:stop(Ordinary),

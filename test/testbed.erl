@@ -65,7 +65,7 @@ peer(Options) ->
     {ok, Peer, _} = peer:start_link(#{
         connection => standard_io,
         args => Args,
-        env => clean_env() ++ maps:get(env, Options, []),
+        env => clean_env() ++ inetrc() ++ maps:get(env, Options, []),
         wait_boot => 30_000
     }),
     Peer.
@@ -77,6 +77,15 @@ mode(embedded, #{boot := Boot}) -> ["-mode", "embedded", "-boot", Boot].
 clean_env() ->
     [{Name, ""} || Name <- ["ERL_DIST_PORT", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY",
         "DOCKER_API_VERSION", "ERL_FLAGS", "ERL_AFLAGS", "ERL_ZFLAGS"], os:getenv(Name) =/= false].
+
+%% Names are looked up in files only: a test must not depend on what the machine's name server
+%% says of "web", or how fast. A test's own `-kernel inetrc' comes before this.
+inetrc() ->
+    File = filename:join(filename:dirname(code:which(?MODULE)), "files_only.inetrc"),
+    {ok, Host} = inet:gethostname(),
+    ok = file:write_file(File, io_lib:format(
+        "{lookup, [file]}.~n{host, {127,0,0,1}, [\"localhost\", ~p]}.~n", [Host])),
+    [{"ERL_INETRC", File}].
 
 -spec stop(pid()) -> ok.
 stop(Peer) ->
@@ -108,7 +117,7 @@ vsn(App) ->
 erl(Args, Env) ->
     Port = open_port({spawn_executable, os:find_executable("erl")}, [
         {args, ["-noinput" | app_path() ++ Args]},
-        {env, clean_env() ++ [{"ERL_CRASH_DUMP", "/dev/null/none"} | Env]},
+        {env, clean_env() ++ inetrc() ++ [{"ERL_CRASH_DUMP", "/dev/null/none"} | Env]},
         exit_status, stderr_to_stdout, hide
     ]),
     collect(Port, []).
