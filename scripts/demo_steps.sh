@@ -27,7 +27,7 @@ use_main_engine() {
     proxy=$(docker create --pull=never --label "$label" -p "$gateway:4243:4243" \
         -v "${socket#unix://}:/docker.sock" "$image" escript /read_only_proxy.escript /docker.sock 4243)
     docker cp "$top/examples/demo/read_only_proxy.escript" "$proxy:/" >/dev/null
-    docker start "$proxy" >/dev/null
+    docker start "$proxy" >/dev/null || die 1 "no proxy for the Docker API at $gateway:4243; is that port in use?"
     await "the proxy for the Docker API" docker -H "tcp://$gateway:4243" version
     say "  a read-only proxy for its API at tcp://$gateway:4243"
 }
