@@ -161,22 +161,35 @@ show_restart() {
 
 # --- a shell from the host --------------------------------------------------------------------
 
-# type_in LINE...: each line at its prompt, in a terminal, as a person would.
+# type_in COMMAND LINE...: each line at its prompt, in a terminal, as a person would.
 type_in() {
-    local command=$1 line answer
+    local command=$1 line n=1
     shift
     coproc TERMINAL { TERM=xterm exec script -qec "$command" /dev/null 2>&1; }
     for line in "$@"; do
-        IFS= read -rt 15 -d '>' answer <&"${TERMINAL[0]}" || die 1 "no prompt from: $command"
-        printf '%s>' "$answer"
+        up_to_prompt "$n" || die 1 "no prompt from: $command"
         printf '%s\n' "$line" >&"${TERMINAL[1]}"
+        n=$((n + 1))
     done
-    IFS= read -rt 15 -d '>' answer <&"${TERMINAL[0]}" || die 1 "no answer from: $command"
-    printf '%s\n' "${answer%$'\n'*}"
+    up_to_prompt "$n" || die 1 "no answer from: $command"
+    say ""
     # Not q(): in a remote shell that stops the remote node.
     kill "$TERMINAL_PID" 2>/dev/null || true
     wait "$TERMINAL_PID" 2>/dev/null || true
 }
+
+# up_to_prompt N: what the shell shows until its Nth prompt (node)N>, which newer OTP may draw again.
+up_to_prompt() {
+    local piece
+    while IFS= read -rt 15 -d '>' piece <&"${TERMINAL[0]}"; do
+        printf '%s>' "$piece"
+        if [[ $piece == *")$1" ]]; then return 0; fi
+    done
+    return 1
+}
+
+# as_text: a terminal's output without its escape codes, and without lines that it drew twice.
+as_text() { sed 's/\x1b\[[0-9;]*[A-Za-z]//g; s/\r/\n/g' | sed -n 's/ *$//; /./s/^/      /p' | uniq; }
 
 # probe: what the shell's node does underneath, as a program would do it.
 probe() {
@@ -204,7 +217,7 @@ show_shell() {
     say "  in the container:  erl -sname app -setcookie $cookie      (it is $app, nothing is published)"
     say "  on the host:       $shell_command"
     await "node $app starts" is_app_ready "$id"
-    type_in "$shell_command" 'node().' 'nodes().' | tr -d '\r' | sed 's/^/      /; s/ *$//'
+    type_in "$shell_command" 'node().' 'nodes().' | as_text
     probe || die 1 "no connection to $app; see: docker logs ${id:0:12}"
 }
 
