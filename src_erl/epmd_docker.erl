@@ -191,10 +191,7 @@ Address and port of a node in one answer, so that both are from one moment. Insi
     | {error, reason()}.
 address_please(Name, Host, Family) ->
     guarded(address_please, fun() ->
-        case epmd_docker_select:in_net_kernel() of
-            true -> selected(text(Name), host_text(Host), Family);
-            false -> located(find(text(Name), host_text(Host), Family, #{watch => true}))
-        end
+        address(text(Name), host_text(Host), Family)
     end).
 
 ?DOC("As `port_please/3`, with the setting `timeout`.").
@@ -225,6 +222,12 @@ names(Host) ->
 %% ---------------------------------------------------------------------------------------------
 %% Internal
 %% ---------------------------------------------------------------------------------------------
+
+address(Name, Host, Family) ->
+    case epmd_docker_select:is_selecting(Name, Host) of
+        true -> selected(Name, Host, Family);
+        false -> located(find(Name, Host, Family, #{watch => true}))
+    end.
 
 selected(Name, Host, Family) ->
     case epmd_docker_select:select(Name, Host, Family) of

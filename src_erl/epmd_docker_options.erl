@@ -120,7 +120,7 @@ settings() ->
         {docker_daemon_port, ["EPMD_DOCKER_DAEMON_PORT"], [{kernel, docker_daemon_port}],
             fun port/1, 4243},
         {allowed_hosts, ["EPMD_DOCKER_ALLOWED_HOSTS"], [], fun words/1, undefined},
-        {static_nodes, ["EPMD_DOCKER_NODES"], [], fun nodes/1, []},
+        {static_nodes, ["EPMD_DOCKER_NODES"], [], fun table_nodes/1, []},
         {address, ["EPMD_DOCKER_ADDRESS"], [], one_of([auto, container, published]), auto},
         {network, ["EPMD_DOCKER_NETWORK"], [], fun text/1, undefined},
         {api_version, ["DOCKER_API_VERSION"], [], fun text/1, undefined},
@@ -244,10 +244,16 @@ words(Raw) ->
         false -> {ok, [characters(Word) || Word <- Raw]}
     end.
 
-characters(Text) when is_atom(Text) -> atom_to_binary(Text);
-characters(Text) -> <<_/binary>> = unicode:characters_to_binary(Text).
+%% What is no text fails, and is a bad setting. Not by matching <<_/binary>>: OTP 29 does not load
+%% what OTP 25 makes of that.
+characters(Text) when is_atom(Text) ->
+    atom_to_binary(Text);
+characters(Text) ->
+    case unicode:characters_to_binary(Text) of
+        Binary when is_binary(Binary) -> Binary
+    end.
 
-nodes(Raw) ->
+table_nodes(Raw) ->
     Nodes =
         case io_lib:printable_unicode_list(Raw) of
             true -> string:lexemes(Raw, ", \t\n");

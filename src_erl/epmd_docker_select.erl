@@ -1,20 +1,40 @@
-%% What is answered inside net_kernel: whether a node name is one for us.
+%% What is answered while net_kernel selects a protocol: whether a node name is one for us.
 %%
-%% net_kernel serves every connection of the node, and while it waits nobody else is served: stock
-%% select/1 that waited 3 s for a look-up stopped all others for 2.8 to 6 s (OTP 25 to 29). So
-%% nothing here waits, sends a call or asks anybody; the connection's own process finds the
-%% address afterwards.
+%% Up to OTP 28 select/1 runs inside net_kernel, which serves every connection of the node: while
+%% it waits nobody else is served, and stock select/1 that waited 3 s for a look-up stopped all
+%% others for 2.8 to 6 s. From OTP 29 on net_kernel starts a process for it. In neither does
+%% anything here wait for Docker or DNS: the connection's own process finds the address
+%% afterwards, and one look-up is enough.
 -module(epmd_docker_select).
 
 -include("epmd_docker.hrl").
 ?MODULEDOC(false).
 
--export([in_net_kernel/0, select/2, select/3]).
+-export([is_selecting/2, in_net_kernel/0, select/2, select/3]).
+
+?DOC("Whether the calling process selects the protocol for a connection to `Name@Host`.").
+-spec is_selecting(string(), string()) -> boolean().
+is_selecting(Name, Host) ->
+    in_net_kernel() orelse checks_setup(Name, Host).
 
 ?DOC("Whether the calling process is net_kernel.").
 -spec in_net_kernel() -> boolean().
 in_net_kernel() ->
     whereis(net_kernel) =:= self().
+
+%% OTP 29: net_kernel's own table has this process as the owner of a connection that is
+%% `check_pending' (net_kernel:setup_check/5). Whatever else is found there, or is not there yet,
+%% only means that Docker is asked once more than needed.
+checks_setup(Name, Host) ->
+    try ets:lookup(sys_dist, list_to_existing_atom(Name ++ [$@ | Host])) of
+        [Connection] ->
+            Fields = tuple_to_list(Connection),
+            lists:member(check_pending, Fields) andalso lists:member(self(), Fields);
+        [] ->
+            false
+    catch
+        error:_ -> false
+    end.
 
 ?DOC("`select/1` of the protocols: does the name have a shape that this family can reach?").
 -spec select(node(), inet | inet6) -> boolean().
@@ -27,7 +47,7 @@ select(Node, Family) ->
 ?DOC("As `select/2`, with the name in two parts.").
 -spec select(string(), string(), inet | inet6) -> boolean().
 select(Name, Host, Family) ->
-    hint(Name, Host, get(longnames)),
+    hint(Name, Host, is_long()),
     case inet:parse_strict_address(Host) of
         {ok, Ip} -> family(Ip) =:= Family;
         {error, _} -> true
@@ -36,8 +56,15 @@ select(Name, Host, Family) ->
 family(Ip) when tuple_size(Ip) =:= 4 -> inet;
 family(_) -> inet6.
 
+%% net_kernel keeps this under a key of its process dictionary (OTP 25 to 29), and can be asked by
+%% others.
+is_long() ->
+    case in_net_kernel() of
+        true -> get(longnames);
+        false -> net_kernel:longnames()
+    end.
+
 %% OTP refuses to mix name domains and says so in its own words; ours say which flag is missing.
-%% net_kernel keeps its own domain under this key of its process dictionary (OTP 25 to 29).
 hint(Name, Host, true) ->
     case lists:member($., Host) orelse lists:member($:, Host) of
         true -> ok;

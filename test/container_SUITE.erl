@@ -63,10 +63,13 @@ shell(Flags) -> shell(Flags, []).
 
 shell(Flags, Env) ->
     testbed:peer(#{
-        args => ["-start_epmd", "false", "-epmd_module", "epmd_docker", "-sname", "shell",
+        args => ["-start_epmd", "false", "-epmd_module", "epmd_docker", "-sname", unique("shell"),
             "-setcookie", "secret" | Flags],
         env => Env
     }).
+
+%% The machine may have an epmd, which knows a name for a while after its node has gone.
+unique(Name) -> Name ++ integer_to_list(erlang:unique_integer([positive])).
 
 %% A container with an ordinary node; its short id, when the node is up.
 node_in_container(Flags, ErlFlags) ->
@@ -107,7 +110,8 @@ remote_shell(_Config) ->
         %% The echo of what is typed has blanks that the answer has not.
         on_terminal(lists:flatten([Common, Flags]), "(app@" ++ Id ++ ")1>",
             "{answer, node()}.\r", "{answer,app@" ++ Id ++ "}")
-     || Flags <- [" -sname remsh1", " -sname remsh2 -proto_dist epmd_docker", " -dist_listen false"]
+     || Flags <- [" -sname " ++ unique("remsh"), " -proto_dist epmd_docker -sname " ++ unique("remsh"),
+            " -dist_listen false"]
     ].
 
 %% Runs a command on a terminal of its own, waits for Prompt, types Input, waits for Expected.
@@ -166,8 +170,8 @@ with_each_protocol_and_without_listening(_Config) ->
             testbed:stop(Peer)
         end
      || Flags <- [
-            ["-sname", "p1", "-proto_dist", "epmd_docker"],
-            ["-sname", "p2", "-proto_dist", "eid_tcp"],
+            ["-sname", unique("p"), "-proto_dist", "epmd_docker"],
+            ["-sname", unique("p"), "-proto_dist", "eid_tcp"],
             ["-sname", "undefined", "-dist_listen", "false"]
         ]
     ].
@@ -213,7 +217,7 @@ by_hostname(Config) ->
     connected_by(Config, 'app@edt-host').
 
 by_compose_service(Config) ->
-    testbed:docker(main, ["network", "create", "--label", "epmd_docker.test", "edt_compose"]),
+    testbed:docker(main, ["network", "create", "--label", testbed:label(), "edt_compose"]),
     _ = node_in_container(
         ["-l", "com.docker.compose.service=edtsvc", "-l", "com.docker.compose.project=edt",
             "--network", "edt_compose", "--network-alias", "edtalias"],
@@ -267,7 +271,7 @@ is_running(Id) ->
     testbed:docker(main, ["inspect", "-f", "{{.State.Running}}", Id]) =:= "true".
 
 container_in_two_networks(Config) ->
-    [testbed:docker(main, ["network", "create", "--label", "epmd_docker.test", Name]) || Name <- ["edt_a", "edt_b"]],
+    [testbed:docker(main, ["network", "create", "--label", testbed:label(), Name]) || Name <- ["edt_a", "edt_b"]],
     Id = node_in_container(["--network", "edt_b"], ["-sname", "app"]),
     testbed:docker(main, ["network", "connect", "edt_a", Id]),
     Node = node("app", Id),
@@ -352,7 +356,7 @@ stopped_paused_and_unknown(Config) ->
     testbed:docker(main, ["rm", "-f", Id]),
     ?assertEqual({error, no_such_container}, call(Config, resolve, [Node])),
     ?assertNot(peer:call(?config(shell, Config), net_kernel, connect_node, [Node], 10_000)),
-    Created = testbed:docker(main, ["create", "--label", "epmd_docker.test", ?config(image, Config), "erl"]),
+    Created = testbed:docker(main, ["create", "--label", testbed:label(), ?config(image, Config), "erl"]),
     ?assertEqual({error, {not_running, created}}, call(Config, resolve, [node("app", short(Created))])).
 
 %% A container that comes back has another node in it, maybe at another address: nobody is told.
@@ -373,7 +377,7 @@ short_against_long_names(Config) ->
     Log = filename:join(?config(priv_dir, Config), "domain.log"),
     Id = node_in_container([], ["-sname", "app"]),
     Peer = testbed:peer(#{args => ["-start_epmd", "false", "-epmd_module", "epmd_docker", "-setcookie", "secret",
-        "-name", "shell@127.0.0.1", "-kernel", "logger", testbed:log_of(Log)]}),
+        "-name", unique("shell") ++ "@127.0.0.1", "-kernel", "logger", testbed:log_of(Log)]}),
     ?assertNot(peer:call(Peer, net_kernel, connect_node, [node("app", Id)], 10_000)),
     ?assert(peer:call(Peer, erlang, is_alive, [])),
     testbed:eventually(fun() ->

@@ -48,7 +48,10 @@ peer(Config, Args, Env) ->
 short(Config, Engine) -> short(Config, Engine, []).
 
 short(Config, Engine, Env) ->
-    peer(Config, ["-sname", "lawful"], [{"DOCKER_HOST", fake_engine:host(Engine)} | Env]).
+    peer(Config, ["-sname", unique("lawful")], [{"DOCKER_HOST", fake_engine:host(Engine)} | Env]).
+
+%% The machine may have an epmd, which knows a name for a while after its node has gone.
+unique(Name) -> Name ++ integer_to_list(erlang:unique_integer([positive])).
 
 %% The node answers, and so do net_kernel and the distribution.
 alive(Peer) ->
@@ -101,7 +104,7 @@ net_kernel_never_waits_for_docker(Config) ->
     Names = [list_to_atom(io_lib:format("~12.16.0b@127.0.0.1", [I])) || I <- lists:seq(1, 20)],
     [
         begin
-            Peer = peer(Config, ["-name", "long@127.0.0.1" | Protocol], Env),
+            Peer = peer(Config, ["-name", unique("long") ++ "@127.0.0.1" | Protocol], Env),
             does_not_wait(Peer, Names, 'ordinary@127.0.0.1'),
             testbed:stop(Peer)
         end
@@ -109,7 +112,7 @@ net_kernel_never_waits_for_docker(Config) ->
     ],
     testbed:stop(Ordinary),
     OrdinaryShort = peer(Config, ["-sname", "ordinary@localhost"], [{"ERL_DIST_PORT", Fixed}]),
-    Peer = peer(Config, ["-sname", "short@localhost"], Env),
+    Peer = peer(Config, ["-sname", unique("short") ++ "@localhost"], Env),
     ShortNames = [list_to_atom("app@box" ++ integer_to_list(I)) || I <- lists:seq(1, 20)],
     does_not_wait(Peer, ShortNames, 'ordinary@localhost'),
     testbed:stop(Peer),
@@ -149,7 +152,7 @@ net_kernel_never_waits_for_dns(Config) ->
         "{resolv_conf, \"\"}. {hosts_file, \"\"}. clear_ns. {lookup, [dns]}. {nameserver, {127,0,0,1}, ~b}. {timeout, 3000}. {retry, 3}.~n", [DnsPort])),
     Fixed = integer_to_list(free_port()),
     Ordinary = peer(Config, ["-name", "ordinary@127.0.0.1"], [{"ERL_DIST_PORT", Fixed}]),
-    Peer = peer(Config, ["-name", "long@127.0.0.1", "-kernel", "inetrc", "\"" ++ Inetrc ++ "\""],
+    Peer = peer(Config, ["-name", unique("long") ++ "@127.0.0.1", "-kernel", "inetrc", "\"" ++ Inetrc ++ "\""],
         [{"EPMD_DOCKER_REMOTE_PORT", Fixed}]),
     Names = [list_to_atom("app@slow" ++ integer_to_list(I) ++ ".example.com") || I <- lists:seq(1, 20)],
     Pids = [spawn_connect(Peer, Node) || Node <- Names],
@@ -175,7 +178,7 @@ an_ordinary_short_name_survives_a_hanging_daemon(Config) ->
     Inetrc = filename:join(?config(priv_dir, Config), "elsewhere.inetrc"),
     ok = file:write_file(Inetrc, "{lookup, [file]}. {host, {127,0,0,1}, [\"elsewhere\"]}.\n"),
     Ordinary = peer(Config, ["-sname", "ordinary@elsewhere"], [{"ERL_DIST_PORT", Fixed}]),
-    Peer = peer(Config, ["-sname", "lawful", "-kernel", "inetrc", "\"" ++ Inetrc ++ "\""],
+    Peer = peer(Config, ["-sname", unique("lawful"), "-kernel", "inetrc", "\"" ++ Inetrc ++ "\""],
         [{"DOCKER_HOST", fake_engine:host(Engine)}, {"EPMD_DOCKER_REMOTE_PORT", Fixed}]),
     {Ms, true} = testbed:elapsed(fun() -> connect(Peer, 'ordinary@elsewhere') end),
     ?assert(Ms < 2000, Ms),
@@ -277,8 +280,8 @@ no_node_name_harms_the_node(Config) ->
             testbed:stop(Peer)
         end
      || {Name, Nodes} <- [
-            {["-sname", "lawful"], fun(Part) -> [["app@", Part], [Part, "@web"], Part] end},
-            {["-name", "lawful@127.0.0.1"], fun(Part) ->
+            {["-sname", unique("lawful")], fun(Part) -> [["app@", Part], [Part, "@web"], Part] end},
+            {["-name", unique("lawful") ++ "@127.0.0.1"], fun(Part) ->
                 [[Part, "@127.0.0.1"], ["0123456789ab@127.0.0.1", Part], ["0123456789ab@", Part, ".127.0.0.1"]]
             end}
         ]

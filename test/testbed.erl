@@ -20,6 +20,7 @@
     try_docker/2,
     run/3,
     remove_all/1,
+    label/0,
     lab_up/1,
     lab_down/0,
     lab_endpoint/1,
@@ -211,23 +212,32 @@ try_docker(I, Args) -> sh([support("lab"), "docker", integer_to_list(I) | Args])
 %% Starts a container in the background with `docker run FLAGS image COMMAND'; its 64-digit id.
 -spec run(main | pos_integer(), [string()], [string()]) -> string().
 run(Where, Flags, Command) ->
-    Args = ["run", "-d", "--init", "--label", ?LABEL] ++ Flags ++ [?IMAGE | Command],
+    Args = ["run", "-d", "--init", "--label", label()] ++ Flags ++ [?IMAGE | Command],
     docker(Where, Args).
 
-%% Removes what a suite made, or what a killed run left behind.
+%% Removes what this run made, and what a killed run left behind; not what another one is using.
 -spec remove_all(main | pos_integer()) -> ok.
 remove_all(Where) ->
-    remove(Where, ["ps", "-aq"], ["rm", "-f", "-v"]),
-    remove(Where, ["network", "ls", "-q"], ["network", "rm"]).
+    Format = ["--format", "{{.ID}} {{.Label \"" ?LABEL "\"}}", "--filter", "label=" ?LABEL],
+    remove(Where, ["ps", "-a" | Format], ["rm", "-f", "-v"]),
+    remove(Where, ["network", "ls" | Format], ["network", "rm"]).
 
 remove(Where, List, Remove) ->
-    case try_docker(Where, List ++ ["--filter", "label=" ++ ?LABEL]) of
-        {ok, [_ | _] = Ids} ->
-            _ = try_docker(Where, Remove ++ string:lexemes(Ids, "\n")),
+    case try_docker(Where, List) of
+        {ok, Lines} ->
+            Ids = [Id || Line <- string:lexemes(Lines, "\n"), [Id | Owner] <- [string:lexemes(Line, " ")], is_ours(Owner)],
+            _ = Ids =/= [] andalso try_docker(Where, Remove ++ Ids),
             ok;
         _ ->
             ok
     end.
+
+is_ours([Owner]) -> Owner =:= os:getpid() orelse not filelib:is_dir("/proc/" ++ Owner);
+is_ours([]) -> true.
+
+%% The label of a container or network of this run: the value is who made it.
+-spec label() -> string().
+label() -> ?LABEL "=" ++ os:getpid().
 
 %% Brings the lab up with our image in every host. Why is what `lab' said when it cannot.
 -spec lab_up([string()]) -> ok | {skip, string()}.
