@@ -7,6 +7,7 @@
 -export([address_please/2, nif_lookup/1]).
 
 -define(BLOCK, 20).
+-define(PAUSE_MS, 1).
 -define(TIMEOUT, 4000).
 
 -spec run(bench:context()) -> bench:outcome().
@@ -20,10 +21,27 @@ run(#{container := Id, socket := Path, repeat := Repeat, samples := Count} = Con
     Rounds = max(1, Count div ?BLOCK),
     _ = bench_stat:in_rounds(10, ?BLOCK, Series),
     Repetitions = [
-        bench:progress(Context, Number, fun() -> bench_stat:in_rounds(Rounds, ?BLOCK, Series) end)
+        bench:progress(Context, Number, fun() -> repetition(Rounds, Series) end)
      || Number <- lists:seq(1, Repeat)
     ],
     #{repetitions => Repetitions, rows => rows(Repetitions)}.
+
+%% Every series twice: after a pause, as a connection that somebody asks for comes, and one right
+%% after the other, which keeps the engine's and the VM's threads spinning for a client that waits
+%% in none of its own.
+repetition(Rounds, Series) ->
+    Paused = [{paused(Name), after_pause(Sample)} || {Name, Sample} <- Series],
+    maps:merge(
+        bench_stat:in_rounds(Rounds, ?BLOCK, Paused),
+        bench_stat:in_rounds(Rounds, ?BLOCK, Series)
+    ).
+
+paused(Name) -> list_to_atom("paused_" ++ atom_to_list(Name)).
+
+after_pause(Sample) ->
+    fun() ->
+        receive after ?PAUSE_MS -> Sample() end
+    end.
 
 bare(Packet, Path, Id) ->
     Connection = bench_http:connect(Packet, Path),
@@ -32,28 +50,30 @@ bare(Packet, Path, Id) ->
     fun() -> element(1, bench_stat:time(Inspect)) end.
 
 rows(Repetitions) ->
-    [Whole, Nif, Raw, Http] = [
-        [maps:get(Name, Repetition) || Repetition <- Repetitions]
-     || Name <- [address_please, nif_lookup, gen_tcp_raw, gen_tcp_http]
-    ],
+    Of = fun(Name) -> [maps:get(Name, Repetition) || Repetition <- Repetitions] end,
+    Paused = fun(Name) -> Of(paused(Name)) end,
     Lookup = "cold lookup, whole `address_please/3`",
-    Client = "bare kept-alive `gen_tcp` client in the same VM, same inspect, `{packet, http_bin}`",
-    Fastest = "the same with `{packet, raw}` and a 64 KiB buffer",
+    Client = "bare kept-alive `gen_tcp` client, same VM, same inspect, `{packet, http_bin}`",
+    Raw = "the same with `{packet, raw}` and a 64 KiB buffer",
     Target = {at_most, 1.4},
     [
-        bench:row(#{what => Lookup, ours => Whole, reference => {Client, Http}, target => Target}),
-        bench:row(#{what => Lookup, ours => Whole, reference => {Fastest, Raw}, target => Target}),
-        bench:row(#{
-            what => "of this, from the NIF call to its answer",
-            ours => Nif,
-            reference => {Fastest, Raw}
-        }),
-        bench:row(#{
-            what => [Lookup, ", p99"],
-            quantile => 0.99,
-            ours => Whole,
-            reference => {[Fastest, ", p99"], Raw}
-        })
+        bench:row(Row)
+     || Row <- [
+            #{what => [Lookup, ", 1 ms after the one before"], ours => Paused(address_please),
+                reference => {Client, Paused(gen_tcp_http)}, target => Target},
+            #{what => "the same", ours => Paused(address_please),
+                reference => {Raw, Paused(gen_tcp_raw)}, target => Target},
+            #{what => "the same, p99", quantile => 0.99, ours => Paused(address_please),
+                reference => {[Raw, ", p99"], Paused(gen_tcp_raw)}},
+            #{what => "of it, from the NIF call to its answer", ours => Paused(nif_lookup),
+                reference => {Raw, Paused(gen_tcp_raw)}},
+            #{what => [Lookup, ", one right after the other"], ours => Of(address_please),
+                reference => {Client, Of(gen_tcp_http)}, target => Target},
+            #{what => "the same", ours => Of(address_please),
+                reference => {Raw, Of(gen_tcp_raw)}, target => Target},
+            #{what => "of it, from the NIF call to its answer", ours => Of(nif_lookup),
+                reference => {Raw, Of(gen_tcp_raw)}}
+        ]
     ].
 
 %% In a process of its own, as a connection is: its end also ends the watch over its handshake.
