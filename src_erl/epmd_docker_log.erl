@@ -20,6 +20,8 @@ format(#{what := port_taken, port := Port}) ->
 format(#{what := other_name, asked := Asked, actual := Actual}) ->
     {"epmd_docker: the node asked for as '~ts' calls itself '~ts': connect to that name, since "
         "Erlang insists that both are the same", [Asked, Actual]};
+format(#{what := no_handshake, node := Node, address := Ip, port := Port, why := Why}) ->
+    {"epmd_docker: no connection to '~ts' at ~ts port ~b: ~ts", [Node, inet:ntoa(Ip), Port, Why]};
 format(#{what := name_domain, node := Node, needs := Flag}) ->
     {"epmd_docker: '~ts' can only be reached by a node that was started with ~ts: Erlang does "
         "not mix short and long names", [Node, Flag]};

@@ -51,7 +51,7 @@ find_node(Node, Name, Host, Family, Timeout, Flags) ->
     case epmd_docker_nif:peek(Node) of
         {table, TableHost, Port} = Known ->
             case inet:parse_strict_address(unicode:characters_to_list(TableHost)) of
-                {ok, Ip} -> known(Ip, Port, table, Family, TableHost);
+                {ok, Ip} -> watched(known(Ip, Port, table, Family, TableHost), Query);
                 {error, _} -> in_worker(Known, Query, Timeout)
             end;
         {error, {bad_node_name, _}} = Error ->
@@ -59,6 +59,13 @@ find_node(Node, Name, Host, Family, Timeout, Flags) ->
         Kind ->
             in_worker(Kind, Query, Timeout)
     end.
+
+%% No worker was needed, so there is none that could watch.
+watched({ok, Found} = Ok, #{flags := #{watch := true}, node := Node}) ->
+    ok = epmd_docker_handshake:spawn_watch(Node, Found),
+    Ok;
+watched(Result, _Query) ->
+    Result.
 
 node_name(Name, Host) ->
     case unicode:characters_to_binary([Name, $@, Host]) of
@@ -101,28 +108,9 @@ log(#{node := Node}, {error, Reason}) ->
 log(#{node := Node}, {ok, Found}) ->
     ?LOG_DEBUG(#{what => lookup, node => Node, found => Found}, ?LOG_META).
 
-%% OTP ends the connection's process with the name that the other side gave (dist_util, OTP 25 to
-%% 29). The caller becomes the connection itself if all goes well: so look only as long as a
-%% handshake may take.
-watch(#{flags := #{watch := true}, node := Node}, {ok, #{source := Source}}, Caller) when
-    Source =/= fixed_port, Source =/= epmd
-->
-    receive
-        {'DOWN', Caller, process, _, Reason} -> handshake_failed(Node, Reason)
-    after handshake_time() -> ok
-    end;
+watch(#{flags := #{watch := true}, node := Node}, {ok, Found}, Caller) ->
+    epmd_docker_handshake:watch(Node, Found, Caller);
 watch(_, _, _) ->
-    ok.
-
-handshake_time() ->
-    case application:get_env(kernel, net_setuptime) of
-        {ok, Seconds} when is_number(Seconds) -> round(Seconds * 1000) + 1000;
-        _ -> 8000
-    end.
-
-handshake_failed(Node, {recv_challenge_failed, no_node, Actual}) when is_list(Actual) ->
-    ?LOG_WARNING(#{what => other_name, asked => Node, actual => Actual}, ?LOG_META);
-handshake_failed(_Node, _Reason) ->
     ok.
 
 %% ---------------------------------------------------------------------------------------------
