@@ -108,37 +108,11 @@ remote_shell(_Config) ->
         " -start_epmd false -epmd_module epmd_docker -setcookie secret -remsh app@" ++ Id,
     [
         %% The echo of what is typed has blanks that the answer has not.
-        on_terminal(lists:flatten([Common, Flags]), "(app@" ++ Id ++ ")1>",
+        testbed:on_terminal(lists:flatten([Common, Flags]), "(app@" ++ Id ++ ")1>",
             "{answer, node()}.\r", "{answer,app@" ++ Id ++ "}")
      || Flags <- [" -sname " ++ unique("remsh"), " -proto_dist epmd_docker -sname " ++ unique("remsh"),
             " -dist_listen false"]
     ].
-
-%% Runs a command on a terminal of its own, waits for Prompt, types Input, waits for Expected.
-on_terminal(Command, Prompt, Input, Expected) ->
-    Port = open_port({spawn_executable, os:find_executable("script")},
-        [{args, ["-qfec", Command, "/dev/null"]}, exit_status, binary, {env, [{"TERM", "xterm"}]}]),
-    try
-        _ = until_printed(Port, Prompt, <<>>),
-        true = port_command(Port, Input),
-        until_printed(Port, Expected, <<>>)
-    after
-        {os_pid, Pid} = erlang:port_info(Port, os_pid),
-        os:cmd("pkill -KILL -P " ++ integer_to_list(Pid)),
-        port_close(Port)
-    end.
-
-until_printed(Port, Wanted, Output) ->
-    case string:find(Output, Wanted) of
-        nomatch ->
-            receive
-                {Port, {data, Data}} -> until_printed(Port, Wanted, <<Output/binary, Data/binary>>);
-                {Port, {exit_status, Status}} -> ct:fail({ended, Status, Output})
-            after 20_000 -> ct:fail({never_printed, Wanted, Output})
-            end;
-        _ ->
-            Output
-    end.
 
 connect_rpc_and_node_lists(Config) ->
     Shell = ?config(shell, Config),
