@@ -119,13 +119,18 @@ interface() ->
 
 port_taken(Port) ->
     Report = #{what => port_taken, port => Port},
-    case is_named() of
+    case is_named() andalso not is_helper() of
         true -> ?LOG_WARNING(Report, ?LOG_META);
         false -> ?LOG_INFO(Report, ?LOG_META)
     end.
 
 is_named() ->
     init:get_argument(name) =/= error orelse init:get_argument(sname) =/= error.
+
+%% A remote shell, or an escript (its boot file is always no_dot_erlang): relx's nodetool gets
+%% -name like a node, and what it prints is taken for the answer.
+is_helper() ->
+    init:get_argument(remsh) =/= error orelse init:get_argument(boot) =:= {ok, [["no_dot_erlang"]]}.
 
 ?DOC("""
 Remembers our name and port. With the setting `epmd` on it is registered as in stock Erlang; with
