@@ -1,10 +1,10 @@
 # The commands of this project. Each one installs what it lacks (scripts/setup) and says so.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo demo-down test check bench clean distclean
+.PHONY: help setup build install demo demo-down test check bench clean distclean
 
 # Rust's installer puts cargo there, and a shell that is no login shell does not look there.
 export PATH := $(PATH):$(HOME)/.cargo/bin
-export KEEP
+export KEEP DESTDIR PREFIX ERLANG_LIB
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null || \
@@ -15,6 +15,9 @@ setup: ## install what building needs (Debian packages)
 
 build: setup ## build the native library and the Erlang modules
 	@rebar3 compile
+
+install: ## put it into an Erlang's lib folder (DESTDIR, PREFIX or ERLANG_LIB)
+	@scripts/install
 
 demo: ## a cluster over two Docker hosts, and a shell from the host (KEEP=1 leaves it up)
 	@scripts/demo up
