@@ -1,11 +1,13 @@
 //! A lookup that runs outside of the VM's schedulers and answers its owner exactly once.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use docker_discovery::Error;
+use futures_util::FutureExt;
+use futures_util::future::{AbortHandle, Abortable, Aborted};
 use rustler::{Encoder, Env, LocalPid, Monitor, OwnedEnv, Resource, ResourceArc, Term};
-use tokio::task::{AbortHandle, JoinError};
 
 use crate::atoms;
 use crate::encode;
@@ -81,27 +83,25 @@ where
     let runtime = runtime::handle().map_err(|_| Error::Busy)?;
     let owner = env.pid();
     let reply = Reply::new(owner, tag);
-    let work = runtime.spawn(work);
-    let job = ResourceArc::new(Job {
-        work: work.abort_handle(),
-    });
+    let (handle, registration) = AbortHandle::new_pair();
+    let job = ResourceArc::new(Job { work: handle });
     // No monitor: the owner is already dead, and dropping the job ends the work.
     env.monitor(&job, &owner);
-    // A second task awaits the first, so that a panic or an abort is answered too.
+    // A panic and an abort are answered too. One task does it all: each task that is spawned from
+    // here wakes our thread by a system call of its own.
+    let work = Abortable::new(AssertUnwindSafe(work).catch_unwind(), registration);
     runtime.spawn(async move {
-        let result = work.await.unwrap_or_else(|ended| Err(reason(&ended)));
+        let result = match work.await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_panic)) => Err(Error::BadResponse(
+                "internal error: a lookup panicked".into(),
+            )),
+            Err(Aborted) => Err(Error::Cancelled),
+        };
         drop(slot);
         reply.send(&result);
     });
     Ok(job)
-}
-
-fn reason(ended: &JoinError) -> Error {
-    if ended.is_panic() {
-        Error::BadResponse("internal error: a lookup panicked".into())
-    } else {
-        Error::Cancelled
-    }
 }
 
 /// What the answer of a job can be made of.
