@@ -10,7 +10,7 @@
 ?MODULEDOC(false).
 
 -export([load/0, path/0]).
--export([
+-define(NIFS, [
     configure/1,
     peek/1,
     lookup/4,
@@ -22,19 +22,8 @@
     table_list/0,
     daemons/0
 ]).
-
--nifs([
-    configure/1,
-    peek/1,
-    lookup/4,
-    locate/5,
-    cancel/1,
-    table_add/3,
-    table_remove/1,
-    table_set/1,
-    table_list/0,
-    daemons/0
-]).
+-export(?NIFS).
+-nifs(?NIFS).
 
 -export_type([job/0, found/0, not_loaded/0]).
 

@@ -64,12 +64,6 @@ peer(Config, Args, Env, More) ->
 
 -define(EPMD, "-epmd_module", "epmd_docker").
 
-free_port() ->
-    {ok, Socket} = gen_tcp:listen(0, []),
-    {ok, Port} = inet:port(Socket),
-    ok = gen_tcp:close(Socket),
-    Port.
-
 own_port(Peer) ->
     {_, Port} = peer:call(Peer, epmd_docker_self, name_and_port, []),
     Port.
@@ -107,7 +101,7 @@ each_protocol_listens(Config) ->
 
 %% With a fixed port there is no child at all; without one it is erl_epmd's own.
 nothing_of_ours_runs(Config) ->
-    Fixed = peer(Config, [?EPMD, "-sname", "fixed"], [{"ERL_DIST_PORT", integer_to_list(free_port())}]),
+    Fixed = peer(Config, [?EPMD, "-sname", "fixed"], [{"ERL_DIST_PORT", integer_to_list(testbed:free_port())}]),
     {epmd_docker, undefined, _, _} = lists:keyfind(epmd_docker, 1, peer:call(Fixed, supervisor, which_children, [net_sup])),
     testbed:stop(Fixed),
     Any = peer(Config, [?EPMD, "-sname", "any"]),
@@ -116,7 +110,7 @@ nothing_of_ours_runs(Config) ->
     testbed:stop(Any).
 
 own_range_beats_our_default_port(Config) ->
-    Port = free_port(),
+    Port = testbed:free_port(),
     Text = integer_to_list(Port),
     Peer = peer(Config, [?EPMD, "-proto_dist", "eid_tcp", "-name", "0123456789ab@127.0.0.1",
         "-kernel", "inet_dist_listen_min", Text, "inet_dist_listen_max", Text]),
@@ -124,7 +118,7 @@ own_range_beats_our_default_port(Config) ->
     testbed:stop(Peer).
 
 fixed_port_in_all_its_spellings(Config) ->
-    Port = free_port(),
+    Port = testbed:free_port(),
     Text = integer_to_list(Port),
     [
         begin
@@ -144,7 +138,7 @@ fixed_port_in_all_its_spellings(Config) ->
 %% A command line tool in the same container with the same flags: it listens elsewhere, says so
 %% in the log, and can connect to the node there.
 a_taken_port_does_not_stop_a_helper(Config) ->
-    Port = free_port(),
+    Port = testbed:free_port(),
     Env = [{"ERL_DIST_PORT", integer_to_list(Port)}],
     Log = filename:join(?config(priv_dir, Config), ["taken-", atom_to_list(?config(mode, Config)), ".log"]),
     First = peer(Config, [?EPMD, "-name", "first@127.0.0.1"], Env),
@@ -160,7 +154,7 @@ a_taken_port_does_not_stop_a_helper(Config) ->
     testbed:stop(First).
 
 distribution_started_late(Config) ->
-    Port = free_port(),
+    Port = testbed:free_port(),
     Peer = peer(Config, [?EPMD], [{"ERL_DIST_PORT", integer_to_list(Port)}]),
     ?assertNot(peer:call(Peer, erlang, is_alive, [])),
     {ok, _} = peer:call(Peer, net_kernel, start, [['late@127.0.0.1', longnames]]),
@@ -172,7 +166,7 @@ distribution_started_late(Config) ->
 
 %% -dist_listen false: the name comes from the node that it connects to.
 dynamic_node_name(Config) ->
-    Port = free_port(),
+    Port = testbed:free_port(),
     Env = [{"ERL_DIST_PORT", integer_to_list(Port)}],
     Server = peer(Config, [?EPMD, "-name", "server@127.0.0.1"], Env),
     Client = peer(Config, [?EPMD, "-dist_listen", "false", "-name", "undefined@127.0.0.1"], Env),
@@ -239,7 +233,7 @@ without_library(Config, Name, Break) ->
     App = copy_app(Dir),
     Break(filename:join([App, "priv", "epmd_docker_nif.so"])),
     Log = filename:join(Dir, "node.log"),
-    Port = integer_to_list(free_port()),
+    Port = integer_to_list(testbed:free_port()),
     More = #{path => ["-pa", filename:join(App, "ebin")], boot => boot_with(Config, App, Dir)},
     Args = [?EPMD, "-name", "broken@127.0.0.1", "-kernel", "logger", testbed:log_of(Log)],
     Peer = peer(maps:to_list(maps:merge(maps:from_list(Config), More)), Args, [{"ERL_DIST_PORT", Port}], More),
@@ -260,14 +254,14 @@ without_library(Config, Name, Break) ->
 
 fixed_port_works(Config, Peer, Port) ->
     Other = peer(Config, [?EPMD, "-name", "other@127.0.0.1"],
-        [{"ERL_DIST_PORT", integer_to_list(free_port())}, {"EPMD_DOCKER_REMOTE_PORT", Port}]),
+        [{"ERL_DIST_PORT", integer_to_list(testbed:free_port())}, {"EPMD_DOCKER_REMOTE_PORT", Port}]),
     ?assert(peer:call(Other, net_kernel, connect_node, ['broken@127.0.0.1'])),
-    ?assertEqual(['other@127.0.0.1'], peer:call(Peer, erlang, nodes, [])),
+    testbed:eventually(fun() -> peer:call(Peer, erlang, nodes, []) =:= ['other@127.0.0.1'] end, 5000),
     testbed:stop(Other).
 
 %% Two nodes and an epmd of their own, which ends with the test.
 epmd_works(Config, More, Name) ->
-    EpmdPort = free_port(),
+    EpmdPort = testbed:free_port(),
     Epmd = open_port({spawn_executable, os:find_executable("epmd")},
         [{args, ["-port", integer_to_list(EpmdPort)]}, exit_status]),
     {os_pid, Pid} = erlang:port_info(Epmd, os_pid),
@@ -339,7 +333,7 @@ stub_module_reloaded(Config) ->
 
 %% init:restart/0 boots again in the same OS process, with the library still mapped.
 node_restarted_in_place(Config) ->
-    Port = free_port(),
+    Port = testbed:free_port(),
     Env = [{"ERL_DIST_PORT", integer_to_list(Port)}],
     Control = peer(Config, [?EPMD, "-name", "control@127.0.0.1", "-hidden"],
         [{"EPMD_DOCKER_REMOTE_PORT", integer_to_list(Port)}]),
@@ -462,6 +456,6 @@ the_protocols_have_what_otp_calls(_Config) ->
 
 nothing_on_stdout(_Config) ->
     ?assertEqual({0, ""}, testbed:erl(["-start_epmd", "false", ?EPMD, "-sname", "quiet", "-eval",
-        "pang = net_adm:ping('a@no-such-host'), halt()."], [{"ERL_DIST_PORT", integer_to_list(free_port())}])).
+        "pang = net_adm:ping('a@no-such-host'), halt()."], [{"ERL_DIST_PORT", integer_to_list(testbed:free_port())}])).
 
 count(Text, Word) -> length(binary:matches(Text, Word)).

@@ -58,7 +58,7 @@ end_per_group(_, _) ->
 
 %% An epmd of our own, so that the machine's does not matter; a fun that ends it.
 epmd() ->
-    Port = free_port(),
+    Port = testbed:free_port(),
     Epmd = open_port({spawn_executable, os:find_executable("epmd")},
         [{args, ["-port", integer_to_list(Port)]}]),
     {os_pid, Pid} = erlang:port_info(Epmd, os_pid),
@@ -70,12 +70,6 @@ is_listening(Port) ->
         {ok, Socket} -> gen_tcp:close(Socket) =:= ok;
         {error, _} -> false
     end.
-
-free_port() ->
-    {ok, Socket} = gen_tcp:listen(0, []),
-    {ok, Port} = inet:port(Socket),
-    ok = gen_tcp:close(Socket),
-    Port.
 
 ours(Config, Args) -> ours(Config, Args, []).
 
@@ -133,7 +127,7 @@ registers_like_stock(Config) ->
     [testbed:stop(P) || P <- [Ours, Stock]].
 
 fixed_port_and_dns(Config) ->
-    Port = integer_to_list(free_port()),
+    Port = integer_to_list(testbed:free_port()),
     Fixed = stock(Config, ["-name", "fixed@127.0.0.1", "-erl_epmd_port", Port]),
     Rc = inetrc(Config, "fixed.inetrc", "{lookup, [file]}. {host, {127,0,0,1}, [\"fixed.example.com\"]}.\n"),
     Ours = ours(Config, ["-name", "ours@127.0.0.1" | Rc], [{"EPMD_DOCKER_REMOTE_PORT", Port}]),
@@ -145,7 +139,7 @@ fixed_port_and_dns(Config) ->
 
 %% Three nodes on three ports of one host, without epmd.
 node_table(Config) ->
-    Ports = [free_port(), free_port(), free_port()],
+    Ports = [testbed:free_port(), testbed:free_port(), testbed:free_port()],
     Nodes = ['n1@127.0.0.1', 'n2@127.0.0.1', 'n3@127.0.0.1'],
     Table = lists:zip(Nodes, Ports),
     Spelled = lists:join(" ", [[atom_to_list(N), ":", integer_to_list(P)] || {N, P} <- Table]),
@@ -182,7 +176,7 @@ table_host_that_moves(Config) ->
     testbed:stop(Ours).
 
 table_over_ipv6(Config) ->
-    Port = free_port(),
+    Port = testbed:free_port(),
     Node = '0123456789ab@::1',
     Server = ours(Config, ["-proto_dist", "eid6_tcp", "-name", atom_to_list(Node)], [{"ERL_DIST_PORT", integer_to_list(Port)}]),
     Client = ours(Config, ["-proto_dist", "inet6_tcp", "-name", "client@::1"]),
@@ -204,7 +198,7 @@ no_docker_at_all(Config) ->
 %% Each with the default epmd port, where the container's epmd is.
 all_kinds_of_short_names_at_once(Config) ->
     Id = lists:sublist(testbed:run(main, [], ["erl", "-noinput", "-sname", "app", "-setcookie", "secret"]), 12),
-    TablePort = free_port(),
+    TablePort = testbed:free_port(),
     Tabled = ours(Config, ["-sname", "tabled@localhost"], [{"ERL_DIST_PORT", integer_to_list(TablePort)}]),
     %% A machine elsewhere, known by DNS, whose node has an epmd: host 1 of the lab.
     Stop = elsewhere("-sname far@far-host"),
@@ -221,7 +215,7 @@ all_kinds_of_short_names_at_once(Config) ->
 all_kinds_of_long_names_at_once(Config) ->
     Id = lists:sublist(testbed:run(2, ["-p", "12345", "-e", "ERL_LIBS=/opt"], ["sh", "-c",
         "exec erl -noinput -start_epmd false -epmd_module epmd_docker -proto_dist eid_tcp -name $(hostname)@10.99.0.2 -setcookie secret"]), 12),
-    TablePort = free_port(),
+    TablePort = testbed:free_port(),
     Tabled = ours(Config, ["-name", "tabled@127.0.0.1"], [{"ERL_DIST_PORT", integer_to_list(TablePort)}]),
     Stop = elsewhere("-name far@far.example.com"),
     Rc = inetrc(Config, "long.inetrc", "{lookup, [file]}. {host, {10,99,0,1}, [\"far.example.com\"]}.\n"),

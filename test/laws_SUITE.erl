@@ -76,12 +76,6 @@ net_kernel_times(Peer) ->
 
 median(Sorted) -> lists:nth(length(Sorted) div 2, Sorted).
 
-free_port() ->
-    {ok, Socket} = gen_tcp:listen(0, []),
-    {ok, Port} = inet:port(Socket),
-    ok = gen_tcp:close(Socket),
-    Port.
-
 %% ---------------------------------------------------------------------------------------------
 
 our_module_is_in_use(Config) ->
@@ -97,7 +91,7 @@ our_module_is_in_use(Config) ->
 net_kernel_never_waits_for_docker(Config) ->
     Engine = fake_engine:start(fun(_) -> hang end, hang),
     DaemonPort = integer_to_list(fake_engine:port(Engine)),
-    Fixed = integer_to_list(free_port()),
+    Fixed = integer_to_list(testbed:free_port()),
     Env = [{"DOCKER_HOST", fake_engine:host(Engine)}, {"EPMD_DOCKER_DAEMON_PORT", DaemonPort},
         {"EPMD_DOCKER_REMOTE_PORT", Fixed}],
     Ordinary = peer(Config, ["-name", "ordinary@127.0.0.1"], [{"ERL_DIST_PORT", Fixed}]),
@@ -150,7 +144,7 @@ net_kernel_never_waits_for_dns(Config) ->
     Inetrc = filename:join(?config(priv_dir, Config), "silent.inetrc"),
     ok = file:write_file(Inetrc, io_lib:format(
         "{resolv_conf, \"\"}. {hosts_file, \"\"}. clear_ns. {lookup, [dns]}. {nameserver, {127,0,0,1}, ~b}. {timeout, 3000}. {retry, 3}.~n", [DnsPort])),
-    Fixed = integer_to_list(free_port()),
+    Fixed = integer_to_list(testbed:free_port()),
     Ordinary = peer(Config, ["-name", "ordinary@127.0.0.1"], [{"ERL_DIST_PORT", Fixed}]),
     Peer = peer(Config, ["-name", unique("long") ++ "@127.0.0.1", "-kernel", "inetrc", "\"" ++ Inetrc ++ "\""],
         [{"EPMD_DOCKER_REMOTE_PORT", Fixed}]),
@@ -174,7 +168,7 @@ net_kernel_never_waits_for_dns(Config) ->
 %% A short name could be a container's, so Docker is asked; while it hangs, DNS answers.
 an_ordinary_short_name_survives_a_hanging_daemon(Config) ->
     Engine = fake_engine:start(fun(_) -> hang end, hang),
-    Fixed = integer_to_list(free_port()),
+    Fixed = integer_to_list(testbed:free_port()),
     Inetrc = filename:join(?config(priv_dir, Config), "elsewhere.inetrc"),
     ok = file:write_file(Inetrc, "{lookup, [file]}. {host, {127,0,0,1}, [\"elsewhere\"]}.\n"),
     Ordinary = peer(Config, ["-sname", "ordinary@elsewhere"], [{"ERL_DIST_PORT", Fixed}]),

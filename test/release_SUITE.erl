@@ -79,13 +79,7 @@ end_per_testcase(_, Config) ->
 new_node(Config, Name) ->
     Dir = filename:join(?config(priv_dir, Config), Name),
     {ok, _} = testbed:sh(["cp", "-R", ?config(release, Config), Dir]),
-    #{name => Name, dir => Dir, port => free_port()}.
-
-free_port() ->
-    {ok, Socket} = gen_tcp:listen(0, []),
-    {ok, Port} = inet:port(Socket),
-    ok = gen_tcp:close(Socket),
-    Port.
+    #{name => Name, dir => Dir, port => testbed:free_port()}.
 
 %% Whatever runs from that copy: no other process has that path in its command line.
 kill(#{dir := Dir}) ->
@@ -149,7 +143,7 @@ the_same_with_nodetool(Config) ->
 
 wrong_port(Config) ->
     Node = start(one(Config)),
-    Port = integer_to_list(free_port()),
+    Port = integer_to_list(testbed:free_port()),
     ?assertEqual({error, {1, "Node is not running!"}}, hello(Node, ["ERL_DIST_PORT=" ++ Port], ["ping"])),
     ?assertEqual({error, {1, "Node is not running!"}},
         hello(Node, ["ERL_DIST_PORT=" ++ Port], ["remote_console"])),

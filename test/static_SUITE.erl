@@ -15,12 +15,6 @@ example(Name, Variables) ->
     Libraries = "ERL_LIBS=" ++ filename:dirname(code:lib_dir(epmd_docker)),
     testbed:sh(["env", Libraries | Variables] ++ [filename:join([testbed:root(), "examples", Name, "run"])]).
 
-free_port() ->
-    {ok, Socket} = gen_tcp:listen(0, []),
-    {ok, Port} = inet:port(Socket),
-    ok = gen_tcp:close(Socket),
-    Port.
-
 %% ---------------------------------------------------------------------------------------------
 
 %% The example itself asserts that our module is in use, and fails where a node sees too few.
@@ -49,7 +43,7 @@ example_static_port(_Config) ->
 
 %% ERL_DIST_PORT=8001 erl -dist_listen false -remsh a@localhost -epmd_module epmd_docker
 remote_shell_and_erl_call(_Config) ->
-    Port = integer_to_list(free_port()),
+    Port = integer_to_list(testbed:free_port()),
     Server = testbed:peer(#{args => ["-start_epmd", "false", "-epmd_module", "epmd_docker", "-sname", "a@localhost",
         "-setcookie", "secret"], env => [{"ERL_DIST_PORT", Port}]}),
     ?assertEqual(epmd_docker, peer:call(Server, net_kernel, epmd_module, [])),
@@ -63,10 +57,10 @@ remote_shell_and_erl_call(_Config) ->
 
 %% EPMDLESS_REMSH_PORT: the port of the other side, while ours is any.
 remote_port_by_its_old_name(_Config) ->
-    Port = integer_to_list(free_port()),
+    Port = integer_to_list(testbed:free_port()),
     Flags = ["-start_epmd", "false", "-epmd_module", "epmd_docker", "-setcookie", "secret"],
     Server = testbed:peer(#{args => ["-sname", "b@localhost", "-erl_epmd_port", Port | Flags]}),
     Client = testbed:peer(#{args => ["-sname", "c@localhost" | Flags], env => [{"EPMDLESS_REMSH_PORT", Port}]}),
     ?assert(peer:call(Client, net_kernel, connect_node, ['b@localhost'])),
-    ?assertEqual(['c@localhost'], peer:call(Server, erlang, nodes, [])),
+    testbed:eventually(fun() -> peer:call(Server, erlang, nodes, []) =:= ['c@localhost'] end, 5000),
     [testbed:stop(P) || P <- [Client, Server]].

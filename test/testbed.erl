@@ -13,6 +13,7 @@
     eventually/2,
     eventually/3,
     elapsed/1,
+    free_port/0,
     engine/0,
     has_engine/0,
     image/0,
@@ -166,6 +167,14 @@ until(Condition, Deadline, Context) ->
 elapsed(Fun) ->
     {Micros, Value} = timer:tc(Fun),
     {Micros / 1000, Value}.
+
+%% A TCP port that nobody listens on now.
+-spec free_port() -> inet:port_number().
+free_port() ->
+    {ok, Socket} = gen_tcp:listen(0, []),
+    {ok, Port} = inet:port(Socket),
+    ok = gen_tcp:close(Socket),
+    Port.
 
 %% ---------------------------------------------------------------------------------------------
 %% Engines and containers
