@@ -134,10 +134,19 @@ step({error, {nif_not_loaded, _}} = Error, Query) ->
 step(Kind, #{node := Node, host := Host, family := Family} = Query) ->
     Ask = fun(Tag, Left) -> epmd_docker_nif:lookup(Tag, Node, Family, Left) end,
     Stock = fun() -> stock(Query) end,
-    case Kind =:= in_container andalso is_own_host(Host) andalso uses_epmd() of
-        true -> Stock();
-        false -> docker_then(Ask, Stock, Query)
+    case Kind =:= in_container andalso is_own_host(Host) of
+        false ->
+            docker_then(Ask, Stock, Query);
+        true ->
+            case uses_epmd() of
+                true -> Stock();
+                %% A container with its host's network, running or not, has its host's name too.
+                false -> docker_or(Stock, docker_then(Ask, Stock, Query))
+            end
     end.
+
+docker_or(_Stock, {ok, _} = Ok) -> Ok;
+docker_or(Stock, {error, _} = Error) -> either(Stock(), Error).
 
 as_table({ok, Found}) -> {ok, Found#{source := table}};
 as_table(Error) -> Error.

@@ -29,6 +29,7 @@ all() ->
         two_containers_of_one_name,
         container_in_two_networks,
         host_network,
+        our_own_host_name,
         another_containers_network,
         published_port_only,
         stopped_paused_and_unknown,
@@ -277,6 +278,22 @@ host_network(Config) ->
         peer:call(Remote, epmd_docker, resolve, ['app@edt_hostnet'])),
     testbed:stop(Remote),
     ?assertMatch({error, _}, call(Config, resolve, ['app@edt_nosuch'])).
+
+%% A container with its host's network has the host's name: that it has ended says nothing about a
+%% node beside us, which the fixed port finds.
+our_own_host_name(_Config) ->
+    Id = testbed:run(main, ["--network", "host"], ["sh", "-c", "exit 0"]),
+    testbed:eventually(fun() -> not is_running(Id) end, 10_000),
+    {ok, Socket} = gen_tcp:listen(0, []),
+    {ok, Port} = inet:port(Socket),
+    ok = gen_tcp:close(Socket),
+    Env = [{"ERL_DIST_PORT", integer_to_list(Port)}],
+    Beside = shell([], Env),
+    Node = peer:call(Beside, erlang, node, []),
+    Helper = shell(["-dist_listen", "false"], Env),
+    connected(Helper, Node),
+    ?assertMatch({ok, #{port := Port, source := fixed_port}}, peer:call(Helper, epmd_docker, resolve, [Node])),
+    [testbed:stop(Peer) || Peer <- [Helper, Beside]].
 
 %% docker run --network container:OTHER, a side-car: the address is the other one's.
 another_containers_network(Config) ->
