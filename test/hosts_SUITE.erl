@@ -67,8 +67,11 @@ end_per_testcase(_, _) ->
 
 control(Flags) ->
     testbed:peer(#{args => ["-start_epmd", "false", "-epmd_module", "epmd_docker", "-proto_dist", "eid_tcp",
-        "-name", "control@10.99.0.254", "-hidden", "-setcookie", "secret",
+        "-name", unique("control") ++ "@10.99.0.254", "-hidden", "-setcookie", "secret",
         "-kernel", "inet_dist_listen_min", "0" | Flags]}).
+
+%% The machine may have an epmd, which knows a name for a while after its node has gone.
+unique(Name) -> Name ++ integer_to_list(erlang:unique_integer([positive])).
 
 -define(PLAIN, "-start_epmd false -epmd_module epmd_docker -proto_dist eid_tcp").
 

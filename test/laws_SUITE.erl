@@ -18,6 +18,7 @@ groups() ->
         net_kernel_never_waits_for_docker,
         net_kernel_never_waits_for_dns,
         an_ordinary_short_name_survives_a_hanging_daemon,
+        a_connect_asks_docker_once,
         no_answer_of_an_engine_harms_the_node,
         an_engine_that_comes_back_is_used_again,
         no_node_name_harms_the_node,
@@ -99,7 +100,7 @@ net_kernel_never_waits_for_docker(Config) ->
     [
         begin
             Peer = peer(Config, ["-name", unique("long") ++ "@127.0.0.1" | Protocol], Env),
-            does_not_wait(Peer, Names, 'ordinary@127.0.0.1'),
+            does_not_wait(Peer, Names, Ordinary, 'ordinary@127.0.0.1'),
             testbed:stop(Peer)
         end
      || Protocol <- [[], ["-proto_dist", "eid_tcp"], ["-proto_dist", "epmd_docker"]]
@@ -108,14 +109,16 @@ net_kernel_never_waits_for_docker(Config) ->
     OrdinaryShort = peer(Config, ["-sname", "ordinary@localhost"], [{"ERL_DIST_PORT", Fixed}]),
     Peer = peer(Config, ["-sname", unique("short") ++ "@localhost"], Env),
     ShortNames = [list_to_atom("app@box" ++ integer_to_list(I)) || I <- lists:seq(1, 20)],
-    does_not_wait(Peer, ShortNames, 'ordinary@localhost'),
+    does_not_wait(Peer, ShortNames, OrdinaryShort, 'ordinary@localhost'),
     testbed:stop(Peer),
     testbed:stop(OrdinaryShort).
 
-does_not_wait(Peer, Slow, Ordinary) ->
+does_not_wait(Peer, Slow, OrdinaryPeer, Ordinary) ->
     Before = net_kernel_times(Peer),
     {ConnectBefore, true} = testbed:elapsed(fun() -> connect(Peer, Ordinary) end),
     true = peer:call(Peer, erlang, disconnect_node, [Ordinary]),
+    %% While the other side still has the old connection, a new one may wait for its end.
+    testbed:eventually(fun() -> peer:call(OrdinaryPeer, erlang, nodes, [connected]) =:= [] end, 5000),
     Pids = [spawn_connect(Peer, Node) || Node <- Slow],
     testbed:eventually(fun() -> in_flight(Peer) >= 1 end, 3000),
     During = net_kernel_times(Peer),
@@ -178,6 +181,22 @@ an_ordinary_short_name_survives_a_hanging_daemon(Config) ->
     ?assert(Ms < 2000, Ms),
     testbed:stop(Peer),
     testbed:stop(Ordinary).
+
+%% Not in select/1 and again in setup/5, which OTP 29 allows and every other node would wait for.
+a_connect_asks_docker_once(Config) ->
+    Engine = fake_engine:start(fun(_) -> {404, "{\"message\":\"No such container\"}"} end),
+    Peer = short(Config, Engine),
+    Asked = fun(Ask) ->
+        Before = length(fake_engine:paths(Engine)),
+        _ = Ask(),
+        length(fake_engine:paths(Engine)) - Before
+    end,
+    %% The first also asks for the engine's version.
+    _ = peer:call(Peer, epmd_docker, resolve, ['app@first']),
+    Resolve = Asked(fun() -> peer:call(Peer, epmd_docker, resolve, ['app@second']) end),
+    ?assert(Resolve > 0, Resolve),
+    ?assertEqual(Resolve, Asked(fun() -> connect(Peer, 'app@third') end)),
+    testbed:stop(Peer).
 
 %% {what the engine does, the reason that the caller gets}
 bad_answers() ->
