@@ -32,7 +32,8 @@
 
 %% Every container and network of a test run has this label.
 -define(LABEL, "epmd_docker.test").
--define(IMAGE, "epmd_docker_test:tiny").
+%% By OTP release: the suites may run with several of them at a time (scripts/test-matrix).
+-define(IMAGE, ("epmd_docker_test:otp" ++ erlang:system_info(otp_release))).
 
 %% ---------------------------------------------------------------------------------------------
 %% Places
