@@ -24,16 +24,9 @@ pub(crate) struct Daemon {
     flights: Arc<Flights>,
     /// From the settings: then the daemon is not asked.
     fixed_version: Option<ApiVersion>,
-    version: Mutex<Option<Negotiated>>,
+    /// None while nothing was negotiated; a daemon that tells none has none.
+    version: Mutex<Option<Option<ApiVersion>>>,
     state: Arc<Mutex<DaemonState>>,
-}
-
-/// What a ping said, and how many connects it had taken by then. A connect
-/// more, and another daemon may be listening.
-#[derive(Clone, Copy)]
-struct Negotiated {
-    connects: u64,
-    version: Option<ApiVersion>,
 }
 
 impl Daemon {
@@ -57,15 +50,22 @@ impl Daemon {
     pub(crate) async fn get(&self, path: &str, limit: u64) -> Answer {
         let version = self.version().await?;
         match self.fetch(versioned(version, path), limit).await {
-            // The daemon was exchanged for another one behind a connection
-            // that stayed up, as a proxy does.
+            // Docker says its version with each answer. So a daemon that was exchanged for another
+            // one is noticed with the first word on a new connection, and none is asked twice.
+            Ok(reply) => {
+                if reply.api_version.is_some() && self.fixed_version.is_none() {
+                    *lock(&self.version) = Some(reply.api_version);
+                }
+                Ok(reply)
+            }
+            // The other one does not speak the version of the first.
             Err(error) if self.fixed_version.is_none() && is_about_version(&error) => {
                 match self.negotiate().await? {
                     other if other != version => self.fetch(versioned(other, path), limit).await,
                     _ => Err(error),
                 }
             }
-            answer => answer,
+            Err(error) => Err(error),
         }
     }
 
@@ -75,8 +75,8 @@ impl Daemon {
         }
         let known = *lock(&self.version);
         match known {
-            Some(known) if known.connects == self.link.connects() => Ok(known.version),
-            _ => self.negotiate().await,
+            Some(version) => Ok(version),
+            None => self.negotiate().await,
         }
     }
 
@@ -90,8 +90,7 @@ impl Daemon {
             }) => None,
             Err(error) => return Err(error),
         };
-        let connects = self.link.connects();
-        *lock(&self.version) = Some(Negotiated { connects, version });
+        *lock(&self.version) = Some(version);
         Ok(version)
     }
 
@@ -121,8 +120,7 @@ impl Daemon {
 
     /// What is known of it.
     pub(crate) fn info(&self) -> DaemonInfo {
-        let negotiated = *lock(&self.version);
-        let version = negotiated.and_then(|known| known.version);
+        let version = lock(&self.version).flatten();
         DaemonInfo {
             endpoint: self.link.endpoint.clone(),
             state: lock(&self.state).clone(),
