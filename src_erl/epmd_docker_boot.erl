@@ -134,16 +134,24 @@ is_helper() ->
 
 ?DOC("""
 Remembers our name and port. With the setting `epmd` on it is registered as in stock Erlang; with
-`auto` a missing epmd is no error. `-1` makes OTP choose a strong creation itself.
+`auto` a missing epmd is no error, and the creation that epmd would give is ours to choose.
 """).
 -spec register(atom() | string(), inet:port_number(), atom()) ->
     {ok, integer()} | {error, term()}.
 register(Name, Port, Family) ->
     epmd_docker_self:put(name(Name), Port),
     case epmd_docker_options:current() of
-        {ok, #{epmd := false}} -> {ok, -1};
+        {ok, #{epmd := false}} -> {ok, creation()};
         {ok, #{epmd := Epmd}} -> registered(with_epmd(Name, Port, Family), Epmd);
-        {error, _} -> {ok, -1}
+        {error, _} -> {ok, creation()}
+    end.
+
+%% -1 makes OTP choose one itself. It asks crypto, and to load that takes 25 ms of the boot, a
+%% quarter of it (OTP 25).
+creation() ->
+    case epmd_docker_nif:creation() of
+        Creation when is_integer(Creation) -> Creation;
+        {error, _} -> -1
     end.
 
 name(Name) when is_atom(Name) -> atom_to_list(Name);
@@ -164,7 +172,7 @@ registered({error, already_registered} = Error, _Epmd) ->
     Error;
 registered({error, Reason}, auto) ->
     ?LOG_INFO(#{what => epmd_unreachable, reason => Reason}, ?LOG_META),
-    {ok, -1};
+    {ok, creation()};
 registered({error, _} = Error, true) ->
     Error.
 

@@ -20,7 +20,8 @@
     table_remove/1,
     table_set/1,
     table_list/0,
-    daemons/0
+    daemons/0,
+    creation/0
 ]).
 -export(?NIFS).
 -nifs(?NIFS).
@@ -176,3 +177,7 @@ table_list() -> stub(?FUNCTION_NAME, []).
 ?DOC("Each daemon that was asked so far, its state and counts.").
 -spec daemons() -> [map()] | not_loaded().
 daemons() -> stub(?FUNCTION_NAME, []).
+
+?DOC("A random creation for this incarnation of the node.").
+-spec creation() -> 4..16#FFFFFFFF | not_loaded().
+creation() -> stub(?FUNCTION_NAME, []).

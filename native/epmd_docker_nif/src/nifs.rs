@@ -1,6 +1,8 @@
 //! The NIF functions. Each returns at once; their Erlang side, with types, is
 //! `src_erl/epmd_docker_nif.erl`.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
 use docker_discovery::{ContainerRef, Entry, Error, Family, NodeName, Scheme};
@@ -157,4 +159,13 @@ fn daemons(env: Env<'_>) -> Vec<Term<'_>> {
         .iter()
         .map(|daemon| encode::daemon(env, daemon))
         .collect()
+}
+
+/// `creation() -> 4..16#FFFFFFFF`: a random number for this incarnation of the node, from the
+/// operating system's entropy (which keys the standard library's hasher).
+#[rustler::nif]
+fn creation() -> u32 {
+    // OTP keeps 0 to 3 for old nodes (net_kernel:wrap_creation/1).
+    let random = RandomState::new().build_hasher().finish() as u32;
+    random.max(4)
 }
