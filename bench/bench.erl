@@ -5,7 +5,8 @@
 -module(bench).
 
 -export([main/0, progress/3, row/1]).
--export([peer/2, library_args/1, stock_args/1, library_ebin/0, os_process/3, free_port/0]).
+-export([peer/2, library_args/1, stock_args/1, library_ebin/0, os_process/3]).
+-export([free_port/0, no_epmd/0]).
 
 -export_type([context/0, outcome/0, repetition/0, row/0, unit/0]).
 
@@ -182,6 +183,11 @@ ended(Port) ->
         {Port, {exit_status, 0}} -> ok;
         {Port, {exit_status, Status}} -> {exit, Status}
     end.
+
+%% The environment of a VM that is to find no epmd, whether one runs on this machine or not.
+-spec no_epmd() -> [{string(), string()}].
+no_epmd() ->
+    [{"ERL_EPMD_PORT", integer_to_list(free_port())}].
 
 %% A port that nobody listens on at this moment.
 -spec free_port() -> inet:port_number().

@@ -22,8 +22,8 @@ run(#{repeat := Repeat} = Given) ->
     #{repetitions => Repetitions, rows => rows(Size, Repetitions), units => ?UNITS}.
 
 repetition(#{container := Id}) ->
-    Stock = bench:peer(bench:stock_args("bench_footprint_stock"), []),
-    Library = bench:peer(bench:library_args("bench_footprint_ours"), []),
+    Stock = bench:peer(bench:stock_args("bench_footprint_stock"), bench:no_epmd()),
+    Library = bench:peer(bench:library_args("bench_footprint_ours"), bench:no_epmd()),
     [_ | _] = [peer:call(Library, bench_lookup, address_please, ["x", Id]) || _ <- lists:seq(1, 1000)],
     Samples = maps:from_list(
         [{Name, [status(Peer, Key)]} ||
