@@ -243,8 +243,22 @@ docker_found(#{address := Ip, via := Via, container := Container}, Port, Version
 
 stock(#{host := Host} = Query) ->
     case epmd_docker_options:current() of
-        {ok, #{remote_port := Port}} when is_integer(Port) -> dns(Host, Port, fixed_port, Query);
+        {ok, #{remote_port := Port}} when is_integer(Port) -> fixed_port(Port, Query);
         _ -> dns(Host, undefined, epmd, Query)
+    end.
+
+%% Where that port is our own, another node on this machine is somewhere else. OTP would dial
+%% itself and wait for the whole of net_setuptime, and who calls us meanwhile as that node is
+%% refused.
+fixed_port(Port, #{name := Name, host := Host} = Query) ->
+    case dns(Host, Port, fixed_port, Query) of
+        {ok, #{address := Ip}} = Found ->
+            case epmd_docker_self:is_taken(Name, Ip, Port) of
+                true -> dns(Host, undefined, epmd, Query);
+                false -> Found
+            end;
+        Error ->
+            Error
     end.
 
 dns(Host, Port, Source, #{family := Family} = Query) ->

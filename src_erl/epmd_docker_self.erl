@@ -5,7 +5,7 @@
 -include("epmd_docker.hrl").
 ?MODULEDOC(false).
 
--export([put/2, name_and_port/0, port/2]).
+-export([put/2, name_and_port/0, port/2, is_taken/3]).
 
 -define(KEY, {?MODULE, self}).
 
@@ -30,6 +30,14 @@ port(Name, Host) ->
             end;
         _ ->
             undefined
+    end.
+
+?DOC("Whether we are what listens there, so that no node of that name does.").
+-spec is_taken(string(), inet:ip_address(), inet:port_number()) -> boolean().
+is_taken(Name, Ip, Port) ->
+    case name_and_port() of
+        {Own, Port} when Own =/= Name -> is_own_address(Ip);
+        _ -> false
     end.
 
 is_here(Host) ->

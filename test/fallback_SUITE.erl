@@ -18,6 +18,7 @@ groups() ->
             epmd_on_this_machine,
             registers_like_stock,
             fixed_port_and_dns,
+            our_own_fixed_port_is_not_another_node,
             node_table,
             table_host_that_moves,
             table_over_ipv6,
@@ -136,6 +137,14 @@ fixed_port_and_dns(Config) ->
     ?assertMatch({ok, #{source := fixed_port, address := {127, 0, 0, 1}, port := Expected}},
         resolve(Ours, 'fixed@fixed.example.com')),
     [testbed:stop(P) || P <- [Fixed, Ours]].
+
+%% One port for all, and another node asked for on our own machine: what listens there is us.
+our_own_fixed_port_is_not_another_node(Config) ->
+    Ours = ours(Config, ["-name", "ours@127.0.0.1"], [{"ERL_DIST_PORT", integer_to_list(testbed:free_port())}]),
+    ?assertMatch({error, {not_in_epmd, <<"other">>, {127, 0, 0, 1}}}, resolve(Ours, 'other@127.0.0.1')),
+    {Ms, false} = testbed:elapsed(fun() -> connect(Ours, 'other@127.0.0.1') end),
+    ?assert(Ms < 3000, Ms),
+    testbed:stop(Ours).
 
 %% Three nodes on three ports of one host, without epmd.
 node_table(Config) ->
