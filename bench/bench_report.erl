@@ -43,11 +43,23 @@ text(Context) ->
     [
         "# Measured\n\n",
         machine(Context), "\n",
+        busy(Context),
         "Made by `make bench`. The series of a line ran in turns, a block of each at a time, so that "
         "other load hit all of them alike. A figure is the median of the repetitions, and each of "
         "those is a median too unless the line says p99; a ratio is made within each repetition. "
         "`results.csv` has the repetitions one by one.\n\n"
     ].
+
+%% A table that other work has spoilt says so itself.
+busy(#{load := {Before, After}}) ->
+    Load = max(list_to_float(Before), list_to_float(After)),
+    case Load > erlang:system_info(logical_processors) of
+        true ->
+            "**The machine was busy with other work: take these figures as a trial of the benchmark, "
+            "not as results.** `make bench` on a quiet machine replaces them.\n\n";
+        false ->
+            ""
+    end.
 
 machine(#{load := {Before, After}, repeat := Repeat, samples := Samples}) ->
     Cpu = string:trim(os:cmd("lscpu | sed -n 's/^Model name: *//p'")),
