@@ -75,6 +75,11 @@ claim() {
         sleep 0.5
         flock 9
     done
+    # Namespaces are named in /run, so a lab that another root file system or container brought up on
+    # this network shows by its interface only. Taking that away would send its traffic elsewhere.
+    if [ -z "$(namespaces)" ] && ip link show "$name" >/dev/null 2>&1; then
+        die 3 "lab $net is up from another root file system: set LAB_NET (a dead one goes by: ip link del $name)"
+    fi
     clear_all
     mkdir -p "$dir"
     echo "$owner" >"$dir/owner"
