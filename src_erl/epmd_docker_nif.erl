@@ -43,8 +43,9 @@
 -type reason() :: epmd_docker:reason().
 
 %% Both sides of the border carry this number (ABI in native/epmd_docker_nif/src/lib.rs).
--define(ABI, 1).
+-define(ABI, 2).
 -define(FAILED, {?MODULE, failed}).
+-define(CALLED, {?MODULE, called}).
 
 %% ---------------------------------------------------------------------------------------------
 %% Loading
@@ -106,12 +107,26 @@ ebin_dir() ->
         _ -> "ebin"
     end.
 
-%% What each stub does: it is only ever called while the library is not loaded.
+%% What each stub does: it is only ever called while the library is not loaded, or by a library
+%% that lacks this function (load_nif/2 does not mind). Without the mark that would be a loop.
 -spec stub(atom(), [term()]) -> term().
 stub(Function, Arguments) ->
+    case get(?CALLED) of
+        Function -> {error, {nif_not_loaded, <<"the library lacks ", (atom_to_binary(Function))/binary>>}};
+        Before -> stub(Function, Arguments, Before)
+    end.
+
+stub(Function, Arguments, Before) ->
     case load() of
-        ok -> apply(?MODULE, Function, Arguments);
-        {error, _} = Error -> Error
+        ok ->
+            _ = put(?CALLED, Function),
+            try
+                apply(?MODULE, Function, Arguments)
+            after
+                _ = put(?CALLED, Before)
+            end;
+        {error, _} = Error ->
+            Error
     end.
 
 %% ---------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ groups() ->
         library_missing,
         library_of_another_architecture,
         library_of_another_abi,
+        library_that_lacks_a_function,
         stub_module_reloaded,
         node_restarted_in_place
     ],
@@ -216,16 +217,40 @@ library_of_another_architecture(Config) ->
 library_of_another_abi(Config) ->
     without_library(Config, "abi", fun(Library) ->
         Ebin = filename:join(filename:dirname(filename:dirname(Library)), "ebin"),
-        Source = filename:join([testbed:root(), "src_erl", "epmd_docker_nif.erl"]),
-        {ok, Text} = file:read_file(Source),
-        Changed = binary:replace(Text, <<"-define(ABI, 1).">>, <<"-define(ABI, 999).">>),
-        ?assertNotEqual(Text, Changed),
-        Copy = filename:join(?config(priv_dir, Config), "epmd_docker_nif.erl"),
-        ok = file:write_file(Copy, Changed),
-        {ok, epmd_docker_nif} = compile:file(Copy, [
-            {i, filename:dirname(Source)}, {outdir, Ebin}, return_errors
-        ])
+        other_stubs(Config, Ebin, [{<<"-define(ABI, 2).">>, <<"-define(ABI, 999).">>}])
     end).
+
+%% One that says that it fits and does not: a call answers, and does not go round for ever.
+library_that_lacks_a_function(Config) ->
+    Dir = filename:join(?config(priv_dir, Config), "lacks-" ++ atom_to_list(?config(mode, Config))),
+    App = copy_app(Dir),
+    other_stubs(Config, filename:join(App, "ebin"), [
+        {<<"    creation/0\n">>, <<"    creation/0, lacking/0\n">>},
+        {<<"creation() -> stub">>, <<"lacking() -> stub(?FUNCTION_NAME, []).\ncreation() -> stub">>}
+    ]),
+    More = #{path => ["-pa", filename:join(App, "ebin")], boot => boot_with(Config, App, Dir)},
+    Peer = peer(maps:to_list(maps:merge(maps:from_list(Config), More)), [?EPMD, "-sname", "lacks"], [], More),
+    ?assertMatch(#{library := loaded}, peer:call(Peer, epmd_docker, info, [])),
+    ?assertEqual({error, {nif_not_loaded, <<"the library lacks lacking">>}},
+        peer:call(Peer, epmd_docker_nif, lacking, [])),
+    ?assertEqual(ok, peer:call(Peer, epmd_docker, add_node, ['a@b', 1])),
+    testbed:stop(Peer).
+
+%% Compiles the stub module with changes in its text.
+other_stubs(Config, Ebin, Changes) ->
+    Source = filename:join([testbed:root(), "src_erl", "epmd_docker_nif.erl"]),
+    {ok, Text} = file:read_file(Source),
+    Changed = lists:foldl(
+        fun({From, To}, Acc) ->
+            New = binary:replace(Acc, From, To),
+            ?assertNotEqual(Acc, New, From),
+            New
+        end, Text, Changes),
+    Copy = filename:join(?config(priv_dir, Config), "epmd_docker_nif.erl"),
+    ok = file:write_file(Copy, Changed),
+    {ok, epmd_docker_nif} = compile:file(Copy, [
+        {i, filename:dirname(Source)}, {outdir, Ebin}, nowarn_missing_spec, return_errors
+    ]).
 
 without_library(Config, Name, Break) ->
     Mode = ?config(mode, Config),
