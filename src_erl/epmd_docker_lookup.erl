@@ -98,7 +98,7 @@ in_worker(Kind, Query, Timeout) ->
     end.
 
 work(Kind, Query, Reply, Caller) ->
-    Result = step(Kind, Query#{caller => Caller}),
+    Result = step(Kind, Query#{caller => Caller, kind => Kind}),
     ok = Reply(Result),
     log(Query, Result),
     watch(Query, Result, Caller).
@@ -162,14 +162,22 @@ docker_then(Ask, Stock, Query) ->
             Result =
                 %% The job is named again below, which keeps it from being garbage collected
                 %% (and so aborted) while we wait.
-                case answer(Tag, Left div ?HEDGE, Query) of
-                    none -> hedge(Stock(), Tag, Job, Query);
+                case answer(Tag, patience(Query, Left), Query) of
+                    none -> hedge(otherwise(Stock, Query), Tag, Job, Query);
                     Answer -> Answer
                 end,
             fall_back(docker_port(Result, Query), Stock);
         {error, _} = Error ->
             fall_back(Error, Stock)
     end.
+
+%% ContainerId@HostAddr is Docker's by its shape: what listens at that host itself is another node,
+%% and to dial it would only disturb it.
+patience(#{kind := on_host}, Left) -> Left;
+patience(_, Left) -> Left div ?HEDGE.
+
+otherwise(_Stock, #{kind := on_host}) -> {error, timeout};
+otherwise(Stock, _) -> Stock().
 
 answer(Tag, Wait, #{caller := Caller}) ->
     receive
