@@ -14,6 +14,10 @@ format({not_running, State}) ->
     f("the container is not running: its state is ~ts", [State]);
 format({ambiguous, Ids}) ->
     f("several containers fit that name: ~ts; use an id, or the setting network", [list(Ids)]);
+format({not_published, 4369}) ->
+    "the container is on no network that can be reached from here, and without a label "
+    "epmd-docker.port or ERL_DIST_PORT only its own epmd could tell which published port is the "
+    "node's";
 format({not_published, Port}) ->
     f("port ~b of the container is not published: start it with -p ~b, or use a network that "
         "both share", [Port, Port]);

@@ -282,7 +282,7 @@ no_node_name_harms_the_node(Config) ->
     Engine = fake_engine:start(fun(_) -> {404, "{\"message\":\"No such container\"}"} end),
     DaemonPort = integer_to_list(fake_engine:port(Engine)),
     Parts = ["a/b", "a?b", "a#b", "..", "../../_ping", "%2f", "%2e%2e", "a b", "a\"b", "a'b", "a;b", "a\nb",
-        "a\r\nHost: x", "a\0b", "a\tb", "a~pb", "a\\b", "a&b=c", [228, 246], [8364], lists:duplicate(240, $a),
+        "a\r\nHost: x", "a\0b", "a\tb", "a~pb", "a\\b", "a&b=c", [228, 246], [8364], lists:duplicate(240, $a), lists:duplicate(251, $a),
         "", "@", "a@b", "-", ".", "_", "a.", ".a", "{}", "$(id)", "`id`", "a,b", "[::1]", "0123456789ab/json"],
     [
         begin
