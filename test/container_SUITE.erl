@@ -109,8 +109,8 @@ remote_shell(_Config) ->
         " -start_epmd false -epmd_module epmd_docker -setcookie secret -remsh app@" ++ Id,
     [
         %% The echo of what is typed has blanks that the answer has not.
-        testbed:on_terminal(lists:flatten([Common, Flags]), "(app@" ++ Id ++ ")1>",
-            "{answer, node()}.\r", "{answer,app@" ++ Id ++ "}")
+        terminal:session(lists:flatten([Common, Flags]), [{expect, "(app@" ++ Id ++ ")1>"},
+            {type, "{answer, node()}.\r"}, {expect, "{answer,app@" ++ Id ++ "}"}])
      || Flags <- [" -sname " ++ unique("remsh"), " -proto_dist epmd_docker -sname " ++ unique("remsh"),
             " -dist_listen false"]
     ].

@@ -50,7 +50,7 @@ remote_shell_and_erl_call(_Config) ->
     Prompt = "(a@localhost)1>",
     Command = lists:flatten(["ERL_DIST_PORT=", Port, " erl ", lists:join(" ", testbed:app_path()),
         " -dist_listen false -setcookie secret -remsh a@localhost -epmd_module epmd_docker"]),
-    testbed:on_terminal(Command, Prompt, "{answer, node()}.\r", "{answer,a@localhost}"),
+    terminal:session(Command, [{expect, Prompt}, {type, "{answer, node()}.\r"}, {expect, "{answer,a@localhost}"}]),
     {ok, "a@localhost"} = testbed:sh(["sh", "-c", "echo 'io:format(\"~p\", [node()]).' | erl_call -address :" ++ Port ++
         " -c secret -fetch_stdout -no_result_term -e"]),
     testbed:stop(Server).

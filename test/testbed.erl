@@ -26,7 +26,6 @@
     lab_down/0,
     lab_endpoint/1,
     sh/1,
-    on_terminal/4,
     log_of/1
 ]).
 
@@ -307,33 +306,6 @@ collect_slow(Port, Output) ->
         {Port, {data, Data}} -> collect_slow(Port, [Data | Output]);
         {Port, {exit_status, Status}} -> {Status, lists:append(lists:reverse(Output))}
     after 180_000 -> {timeout, lists:append(lists:reverse(Output))}
-    end.
-
-%% Runs a command on a terminal of its own, waits for Prompt, types Input, waits for Expected.
--spec on_terminal(string(), string(), string(), string()) -> binary().
-on_terminal(Command, Prompt, Input, Expected) ->
-    Port = open_port({spawn_executable, os:find_executable("script")},
-        [{args, ["-qfec", Command, "/dev/null"]}, exit_status, binary, {env, [{"TERM", "xterm"}]}]),
-    try
-        _ = until_printed(Port, Prompt, <<>>),
-        true = port_command(Port, Input),
-        until_printed(Port, Expected, <<>>)
-    after
-        {os_pid, Pid} = erlang:port_info(Port, os_pid),
-        os:cmd("pkill -KILL -P " ++ integer_to_list(Pid)),
-        port_close(Port)
-    end.
-
-until_printed(Port, Wanted, Output) ->
-    case string:find(Output, Wanted) of
-        nomatch ->
-            receive
-                {Port, {data, Data}} -> until_printed(Port, Wanted, <<Output/binary, Data/binary>>);
-                {Port, {exit_status, Status}} -> ct:fail({ended, Status, Output})
-            after 20_000 -> ct:fail({never_printed, Wanted, Output})
-            end;
-        _ ->
-            Output
     end.
 
 %% What a peer logged, as text. Give it ["-kernel", "logger", log_of(File)] among its flags.

@@ -218,7 +218,9 @@ shell_of_the_example(Config) ->
     Script = filename:join([testbed:root(), "examples", "tls_mesh", "shell"]),
     Command = ["env CERTS='", ?config(certs, Config), "' EPMD_DOCKER_APP='", code:lib_dir(epmd_docker), "' ",
         Script, " ", atom_to_list(Node)],
-    testbed:on_terminal(lists:flatten(Command), "(app@edt_tls8)1>", "{answer, 40 + 2}.\r", "{answer,42}").
+    terminal:session(lists:flatten(Command), [
+        {expect, "(app@edt_tls8)1>"}, {type, "{answer, 40 + 2}.\r"}, {expect, "{answer,42}"}
+    ]).
 
 %% ---------------------------------------------------------------------------------------------
 %% What is not good is refused, and the log says why
