@@ -191,11 +191,21 @@ foreground(Config) ->
     [Env | Args] = command(Node, [], ["foreground"]),
     Port = open_port({spawn_executable, os:find_executable(Env)},
         [{args, Args}, exit_status, stderr_to_stdout, binary, hide]),
-    testbed:eventually(fun() -> hello(Node, ["ping"]) =:= {ok, "pong"} end, 20_000),
+    ok = until_it_listens(Node),
+    ?assertEqual({ok, "pong"}, hello(Node, ["ping"])),
     ?assertEqual({ok, ""}, hello(Node, ["stop"])),
     {Status, Output} = to_the_end(Port, <<>>),
     ?assertEqual(0, Status),
     ?assertEqual(nomatch, string:find(Output, "epmd_docker:")).
+
+%% No command of the script: each writes vm.args anew, which a node that boots may be reading.
+until_it_listens(#{port := Port}) ->
+    testbed:eventually(fun() ->
+        case gen_tcp:connect("localhost", Port, []) of
+            {ok, Socket} -> ok =:= gen_tcp:close(Socket);
+            {error, Reason} -> Reason
+        end
+    end, 20_000).
 
 to_the_end(Port, Output) ->
     receive
@@ -237,7 +247,14 @@ stop(Config) ->
 
 container(Flags) ->
     Id = testbed:docker(main, ["run", "-d" | Flags] ++ [?IMAGE]),
-    testbed:eventually(fun() -> inside(Id, ["ping"]) =:= {ok, "pong"} end, 30_000),
+    %% From the first moment, which the node must not mind (see the Dockerfile).
+    testbed:eventually(
+        fun() ->
+            case inside(Id, ["ping"]) of
+                {ok, "pong"} -> true;
+                Other -> {Other, testbed:try_docker(main, ["logs", Id])}
+            end
+        end, 30_000, Flags),
     Id.
 
 inside(Id, Args) -> testbed:sh(["docker", "exec", Id, ?SCRIPT | Args]).
