@@ -370,8 +370,8 @@ node_restarted_in_place(Config) ->
     ?assert(is_list(OsPid)),
     ok = Rpc(init, restart, []),
     testbed:eventually(fun() ->
-        is_integer(Rpc(erlang, system_info, [creation])) andalso
-            Rpc(erlang, system_info, [creation]) =/= Creation
+        Now = Rpc(erlang, system_info, [creation]),
+        is_integer(Now) andalso Now =/= Creation
     end, 20_000),
     ?assertEqual(OsPid, Rpc(os, getpid, [])),
     ?assertMatch(#{library := loaded}, Rpc(epmd_docker, info, [])),
