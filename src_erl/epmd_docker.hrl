@@ -16,3 +16,6 @@
 %% DEFAULT_HANDLER_FILTERS in logger_internal.hrl), and the user would never see a warning.
 %% `logger:set_application_level(epmd_docker, debug)' shows all.
 -define(LOG_META, #{report_cb => fun epmd_docker_log:format/1}).
+
+%% Version of the distribution protocol: OTP 25 and later speak nothing older (DFLAG_HANDSHAKE_23).
+-define(DIST_VERSION, 6).

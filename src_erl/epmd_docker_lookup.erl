@@ -1,15 +1,16 @@
 %% One look-up: node table, then Docker, then DNS with the fixed port or epmd.
 %%
-%% Whatever may wait runs in a short-lived worker (epmd_docker_worker), which also owns the job of
-%% the native library. Never called inside net_kernel (epmd_docker_select is).
+%% The calling process waits for Docker's first word itself, whose message can be taken back.
+%% Whatever else may wait runs in a short-lived worker (epmd_docker_worker). Never called inside
+%% net_kernel (epmd_docker_select is).
 -module(epmd_docker_lookup).
 
 -include("epmd_docker.hrl").
 ?MODULEDOC(false).
 
--export([find/4, find/5, is_own_host/1]).
+-export([find/4, find/5]).
 
--export_type([found/0, source/0]).
+-export_type([found/0, source/0, query/0]).
 
 -type source() :: table | container | published | host_network | fixed_port | epmd.
 -type found() :: #{
@@ -21,13 +22,27 @@
     container => #{id := binary(), name := binary(), hostname := binary(), daemon := binary()},
     network => binary()
 }.
+%% One look-up on its way.
+-type query() :: #{
+    node := binary(),
+    name := string(),
+    host := string(),
+    family := inet | inet6,
+    %% By the monotonic clock, ms.
+    deadline := integer(),
+    flags := #{watch => boolean()},
+    %% What the library says of a name that is Docker's.
+    kind => on_host | in_container,
+    %% The worker's monitor of its caller.
+    caller => epmd_docker_worker:caller()
+}.
 -type reason() :: epmd_docker:reason().
 -type result() :: {ok, found()} | {error, reason()}.
 
-%% OTP 25 and later speak nothing older (DFLAG_HANDSHAKE_23).
--define(VERSION, 6).
 %% After this part of the time without a word from Docker, DNS and epmd are asked too.
 -define(HEDGE, 4).
+%% Whoever works keeps the deadline itself; this is for a machine that is busy (ms).
+-define(SLACK, 100).
 
 ?DOC("As `find/5`, for a caller that makes no connection itself.").
 -spec find(string(), string(), inet | inet6, TimeoutMs :: pos_integer()) -> result().
@@ -47,18 +62,74 @@ find(Name, Host, Family, Timeout, Flags) ->
     end.
 
 find_node(Node, Name, Host, Family, Timeout, Flags) ->
-    Query = #{node => Node, name => Name, host => Host, family => Family, flags => Flags, deadline => now_ms() + Timeout},
+    Query = #{node => Node, name => Name, host => Host, family => Family, flags => Flags, deadline => epmd_docker_stock:deadline(Timeout)},
     case epmd_docker_nif:peek(Node) of
         {table, TableHost, Port} = Known ->
             case inet:parse_strict_address(unicode:characters_to_list(TableHost)) of
-                {ok, Ip} -> watched(known(Ip, Port, table, Family, TableHost), Query);
-                {error, _} -> in_worker(Known, Query, Timeout)
+                {ok, Ip} -> watched(epmd_docker_stock:at(Ip, Port, table, Query), Query);
+                {error, _} -> in_worker(Known, Query)
             end;
         {error, {bad_node_name, _}} = Error ->
             Error;
+        {error, _} = NotLoaded ->
+            in_worker(NotLoaded, Query);
+        other ->
+            in_worker(other, Query);
         Kind ->
-            in_worker(Kind, Query, Timeout)
+            find_in_docker(Query#{kind => Kind})
     end.
+
+%% Most look-ups end here: a worker for them would cost two more switches between processes, which
+%% are 50 of 350 us on two cores (OTP 25).
+find_in_docker(Query) ->
+    case is_stock_alone(Query) of
+        true ->
+            in_worker(other, Query);
+        false ->
+            case first_word(by_name(Query), Query) of
+                {ok, #{port := Port} = Found} when is_integer(Port) ->
+                    Result = {ok, docker_found(Found, Port, ?DIST_VERSION)},
+                    ok = log(Query, Result),
+                    watched(Result, Query);
+                Said ->
+                    in_worker({said, Said}, Query)
+            end
+    end.
+
+is_stock_alone(#{kind := on_host}) -> false;
+is_stock_alone(#{kind := in_container, host := Host}) ->
+    epmd_docker_self:is_own_host(Host) andalso epmd_docker_stock:uses_epmd().
+
+%% The question to Docker: a job whose message has this tag.
+by_name(#{node := Node, family := Family}) ->
+    fun(Tag, Left) -> epmd_docker_nif:lookup(Tag, Node, Family, Left) end.
+
+%% What Docker says while we are patient; after that its message is taken back.
+first_word(Ask, Query) ->
+    Tag = make_ref(),
+    Left = epmd_docker_stock:left(Query),
+    case Ask(Tag, Left) of
+        {ok, Job} ->
+            receive
+                {epmd_docker_nif, Tag, Result} -> Result
+            after patience(Query, Left) ->
+                %% To name the job here also keeps it from being garbage collected, and so
+                %% aborted, while we wait.
+                _ = epmd_docker_nif:cancel(Job),
+                receive
+                    {epmd_docker_nif, Tag, Result} -> Result
+                after 0 -> silent
+                end
+            end;
+        {error, _} = Error ->
+            Error
+    end.
+
+%% ContainerId@HostAddr is Docker's by its shape: what listens at that host itself is another node,
+%% and to dial it would only disturb it. Docker has all the time, then, and the library says when
+%% that is over. With another name DNS and epmd are asked too after a part of it.
+patience(#{kind := on_host}, Left) -> Left + ?SLACK;
+patience(_, Left) -> Left div ?HEDGE.
 
 %% No worker was needed, so there is none that could watch.
 watched({ok, Found} = Ok, #{flags := #{watch := true}, node := Node}) ->
@@ -73,21 +144,13 @@ node_name(Name, Host) ->
         _ -> error
     end.
 
-known(Ip, Port, Source, Family, _Host) when
-    tuple_size(Ip) =:= 4, Family =:= inet; tuple_size(Ip) =:= 8, Family =:= inet6
-->
-    {ok, #{address => Ip, port => Port, source => Source, version => ?VERSION}};
-known(_Ip, _Port, _Source, _Family, Host) ->
-    {error, {dns, Host, eafnosupport}}.
-
 %% ---------------------------------------------------------------------------------------------
 %% The worker
 %% ---------------------------------------------------------------------------------------------
 
-%% The worker keeps the deadline itself; the rest is for a machine that is busy.
-in_worker(Kind, Query, Timeout) ->
-    Work = fun(Reply, Caller) -> work(Kind, Query, Reply, Caller) end,
-    case epmd_docker_worker:run(Work, Timeout + 100) of
+in_worker(Step, Query) ->
+    Work = fun(Reply, Caller) -> work(Step, Query, Reply, Caller) end,
+    case epmd_docker_worker:run(Work, epmd_docker_stock:left(Query) + ?SLACK) of
         {ok, Result} ->
             Result;
         timeout ->
@@ -97,10 +160,10 @@ in_worker(Kind, Query, Timeout) ->
             {error, cancelled}
     end.
 
-work(Kind, Query, Reply, Caller) ->
-    Result = step(Kind, Query#{caller => Caller, kind => Kind}),
+work(Step, Query, Reply, Caller) ->
+    Result = step(Step, Query#{caller => Caller}),
     ok = Reply(Result),
-    log(Query, Result),
+    ok = log(Query, Result),
     watch(Query, Result, Caller).
 
 log(#{node := Node}, {error, Reason}) ->
@@ -122,27 +185,24 @@ watch(_, _, _) ->
 step({table, Host, Port}, #{family := Family} = Query) ->
     Text = unicode:characters_to_list(Host),
     Ask = fun(Tag, Left) -> epmd_docker_nif:locate(Tag, Host, Port, Family, Left) end,
-    Stock = fun() -> dns(Text, Port, table, Query) end,
-    case lists:member($., Text) orelse is_own_host(Text) of
+    Stock = fun() -> epmd_docker_stock:dns(Text, Port, table, Query) end,
+    case lists:member($., Text) orelse epmd_docker_self:is_own_host(Text) of
         true -> Stock();
-        false -> as_table(docker_then(Ask, Stock, Query))
+        false -> as_table(with_stock(first_word(Ask, Query), Ask, Stock, Query))
     end;
 step(other, Query) ->
-    stock(Query);
+    epmd_docker_stock:find(Query);
 step({error, {nif_not_loaded, _}} = Error, Query) ->
-    either(stock(Query), Error);
-step(Kind, #{node := Node, host := Host, family := Family} = Query) ->
-    Ask = fun(Tag, Left) -> epmd_docker_nif:lookup(Tag, Node, Family, Left) end,
-    Stock = fun() -> stock(Query) end,
-    case Kind =:= in_container andalso is_own_host(Host) of
-        false ->
-            docker_then(Ask, Stock, Query);
-        true ->
-            case uses_epmd() of
-                true -> Stock();
-                %% A container with its host's network, running or not, has its host's name too.
-                false -> docker_or(Stock, docker_then(Ask, Stock, Query))
-            end
+    either(epmd_docker_stock:find(Query), Error);
+step({said, silent}, #{kind := on_host}) ->
+    {error, timeout};
+step({said, Said}, #{host := Host} = Query) ->
+    Stock = fun() -> epmd_docker_stock:find(Query) end,
+    Result = with_stock(Said, by_name(Query), Stock, Query),
+    %% A container with its host's network, running or not, has its host's name too.
+    case epmd_docker_self:is_own_host(Host) of
+        true -> docker_or(Stock, Result);
+        false -> Result
     end.
 
 docker_or(_Stock, {ok, _} = Ok) -> Ok;
@@ -151,47 +211,23 @@ docker_or(Stock, {error, _} = Error) -> either(Stock(), Error).
 as_table({ok, Found}) -> {ok, Found#{source := table}};
 as_table(Error) -> Error.
 
-%% Asks Docker, and Stock where Docker does not know the name or cannot say. A daemon that takes
-%% long must not hold up ordinary nodes: after a part of the time Stock runs too, and what it
-%% finds is taken.
-docker_then(Ask, Stock, Query) ->
+%% What Docker has said, and Stock where it does not know the name or cannot say. A daemon that
+%% takes long must not hold up ordinary nodes: Stock runs beside a second question (the first may
+%% hang on a connection that is dead), and what it finds is taken.
+with_stock(silent, Ask, Stock, Query) ->
     Tag = make_ref(),
-    Left = left(Query),
-    case Ask(Tag, Left) of
-        {ok, Job} ->
-            Result =
-                %% The job is named again below, which keeps it from being garbage collected
-                %% (and so aborted) while we wait.
-                case answer(Tag, patience(Query, Left), Query) of
-                    none -> hedge(otherwise(Stock, Query), Tag, Job, Query);
-                    Answer -> Answer
-                end,
-            fall_back(docker_port(Result, Query), Stock);
-        {error, _} = Error ->
-            fall_back(Error, Stock)
-    end.
-
-%% ContainerId@HostAddr is Docker's by its shape: what listens at that host itself is another node,
-%% and to dial it would only disturb it.
-patience(#{kind := on_host}, Left) -> Left;
-patience(_, Left) -> Left div ?HEDGE.
-
-otherwise(_Stock, #{kind := on_host}) -> {error, timeout};
-otherwise(Stock, _) -> Stock().
-
-answer(Tag, Wait, #{caller := Caller}) ->
-    receive
-        {epmd_docker_nif, Tag, Result} -> Result;
-        %% Nobody waits any more: the job ends with its owner, this process.
-        {'DOWN', Caller, process, _, _} -> exit(normal)
-    after Wait -> none
-    end.
+    case Ask(Tag, epmd_docker_stock:left(Query)) of
+        {ok, Job} -> fall_back(docker_port(hedge(Stock(), Tag, Job, Query), Query), Stock);
+        {error, _} = Error -> fall_back(Error, Stock)
+    end;
+with_stock(Said, _Ask, Stock, Query) ->
+    fall_back(docker_port(Said, Query), Stock).
 
 hedge({ok, Found}, _Tag, Job, _Query) ->
     _ = epmd_docker_nif:cancel(Job),
     {stock, Found};
 hedge({error, _}, Tag, Job, Query) ->
-    case answer(Tag, left(Query), Query) of
+    case answer(Tag, epmd_docker_stock:left(Query), Query) of
         none ->
             _ = epmd_docker_nif:cancel(Job),
             {stock_failed, timeout};
@@ -199,6 +235,14 @@ hedge({error, _}, Tag, Job, Query) ->
             {stock_failed, Reason};
         {ok, _} = Ok ->
             Ok
+    end.
+
+answer(Tag, Wait, #{caller := Caller}) ->
+    receive
+        {epmd_docker_nif, Tag, Result} -> Result;
+        %% Nobody waits any more: the job ends with its owner, this process.
+        {'DOWN', Caller, process, _, _} -> exit(normal)
+    after Wait -> none
     end.
 
 fall_back({stock, Found}, _Stock) -> {ok, Found};
@@ -229,12 +273,12 @@ either({error, _}, Error) -> Error.
 
 %% What Docker said, with the port from the container's epmd where only that knows it.
 docker_port({ok, #{address := Ip, port := epmd} = Found}, Query) ->
-    case epmd(Ip, Query) of
+    case epmd_docker_stock:epmd(Ip, Query) of
         {ok, Port, Version} -> {ok, docker_found(Found, Port, Version)};
         Error -> Error
     end;
 docker_port({ok, #{port := Port} = Found}, _Query) ->
-    {ok, docker_found(Found, Port, ?VERSION)};
+    {ok, docker_found(Found, Port, ?DIST_VERSION)};
 docker_port(Other, _Query) ->
     Other.
 
@@ -244,83 +288,3 @@ docker_found(#{address := Ip, via := Via, container := Container}, Port, Version
         {container, Network} -> Found#{source => container, network => Network};
         _ -> Found#{source => Via}
     end.
-
-%% ---------------------------------------------------------------------------------------------
-%% Stock Erlang: DNS, then the fixed port or epmd
-%% ---------------------------------------------------------------------------------------------
-
-stock(#{host := Host} = Query) ->
-    case epmd_docker_options:current() of
-        {ok, #{remote_port := Port}} when is_integer(Port) -> fixed_port(Port, Query);
-        _ -> dns(Host, undefined, epmd, Query)
-    end.
-
-%% Where that port is our own, another node on this machine is somewhere else. OTP would dial
-%% itself and wait for the whole of net_setuptime, and who calls us meanwhile as that node is
-%% refused.
-fixed_port(Port, #{name := Name, host := Host} = Query) ->
-    case dns(Host, Port, fixed_port, Query) of
-        {ok, #{address := Ip}} = Found ->
-            case epmd_docker_self:is_taken(Name, Ip, Port) of
-                true -> dns(Host, undefined, epmd, Query);
-                false -> Found
-            end;
-        Error ->
-            Error
-    end.
-
-dns(Host, Port, Source, #{family := Family} = Query) ->
-    case getaddr(Host, Family, left(Query)) of
-        {ok, Ip} when is_integer(Port) ->
-            known(Ip, Port, Source, Family, Host);
-        {ok, Ip} ->
-            case epmd(Ip, Query) of
-                {ok, Found, Version} ->
-                    {ok, #{address => Ip, port => Found, source => Source, version => Version}};
-                Error ->
-                    Error
-            end;
-        {error, Reason} ->
-            {error, {dns, unicode:characters_to_binary(Host), Reason}}
-    end.
-
-%% A name server that does not answer must leave time to tell what Docker said.
-getaddr(Host, Family, Left) ->
-    case inet:parse_strict_address(Host) of
-        {ok, _} ->
-            inet:getaddr(Host, Family);
-        {error, _} ->
-            Ask = fun(Reply, _) -> Reply(inet:getaddr(Host, Family)) end,
-            case epmd_docker_worker:run(Ask, Left) of
-                {ok, Answer} -> Answer;
-                timeout -> {error, timeout};
-                {crashed, _} -> {error, einval}
-            end
-    end.
-
-epmd(Ip, #{name := Name} = Query) ->
-    case erl_epmd:port_please(Name, Ip, left(Query)) of
-        {port, Port, Version} -> {ok, Port, Version};
-        _ -> {error, {not_in_epmd, unicode:characters_to_binary(Name), Ip}}
-    end.
-
-?DOC("Whether a host name is this machine's own, and so no container reference.").
--spec is_own_host(string()) -> boolean().
-is_own_host(Host) ->
-    Host =:= own_host(node()) orelse Host =:= inet_db:gethostname() orelse Host =:= "localhost".
-
-own_host(Node) ->
-    case string:split(atom_to_list(Node), "@") of
-        [_, Host] -> Host;
-        _ -> ""
-    end.
-
-uses_epmd() ->
-    case epmd_docker_options:current() of
-        {ok, #{remote_port := undefined}} -> true;
-        _ -> false
-    end.
-
-now_ms() -> erlang:monotonic_time(millisecond).
-
-left(#{deadline := Deadline}) -> max(1, Deadline - now_ms()).

@@ -166,7 +166,7 @@ lookup(Tag, Node, Family, Timeout) -> stub(?FUNCTION_NAME, [Tag, Node, Family, T
 locate(Tag, Container, Port, Family, Timeout) ->
     stub(?FUNCTION_NAME, [Tag, Container, Port, Family, Timeout]).
 
-?DOC("Aborts a job; its answer, if it had not been sent yet, is `{error, cancelled}`.").
+?DOC("Aborts a job. Its message is in the owner's mailbox already, or never will be.").
 -spec cancel(job()) -> ok | not_loaded().
 cancel(Job) -> stub(?FUNCTION_NAME, [Job]).
 

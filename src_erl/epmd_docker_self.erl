@@ -5,7 +5,7 @@
 -include("epmd_docker.hrl").
 ?MODULEDOC(false).
 
--export([put/2, name_and_port/0, port/2, is_taken/3]).
+-export([put/2, name_and_port/0, port/2, is_taken/3, is_own_host/1]).
 
 -define(KEY, {?MODULE, self}).
 
@@ -41,7 +41,7 @@ is_taken(Name, Ip, Port) ->
     end.
 
 is_here(Host) ->
-    epmd_docker_lookup:is_own_host(Host) orelse
+    is_own_host(Host) orelse
         case inet:parse_strict_address(Host) of
             {ok, Ip} -> is_own_address(Ip);
             {error, _} -> false
@@ -53,4 +53,15 @@ is_own_address(Ip) ->
             lists:any(fun({_, Options}) -> lists:member({addr, Ip}, Options) end, Interfaces);
         {error, _} ->
             false
+    end.
+
+?DOC("Whether a host name is this machine's own, and so no container reference.").
+-spec is_own_host(string()) -> boolean().
+is_own_host(Host) ->
+    Host =:= own_host(node()) orelse Host =:= inet_db:gethostname() orelse Host =:= "localhost".
+
+own_host(Node) ->
+    case string:split(atom_to_list(Node), "@") of
+        [_, Host] -> Host;
+        _ -> ""
     end.

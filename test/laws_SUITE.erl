@@ -24,6 +24,7 @@ groups() ->
         no_node_name_harms_the_node,
         no_argument_harms_the_node,
         nothing_is_left_behind,
+        no_late_answer_reaches_the_asker,
         a_dead_asker_ends_its_lookup
     ],
     [{interactive, [], Laws}, {embedded, [], Laws}].
@@ -367,6 +368,25 @@ nothing_is_left_behind(Config) ->
     testbed:stop(Peer).
 
 processes(Peer) -> peer:call(Peer, erlang, system_info, [process_count]).
+
+%% The asker waits for Docker itself. Answers that come just when its patience ends (a quarter of
+%% the time) are taken or taken back, and none is in its mailbox later.
+no_late_answer_reaches_the_asker(Config) ->
+    Engine = fake_engine:start(fun(_) ->
+        timer:sleep(95 + rand:uniform(10)),
+        {404, "{\"message\":\"No such container\"}"}
+    end),
+    Peer = short(Config, Engine, [{"EPMD_DOCKER_TIMEOUT_MS", "400"}]),
+    {ok, Tokens, _} = erl_scan:string(
+        "Asked = [epmd_docker:resolve('app@web') || _ <- lists:seq(1, 20)],"
+        "receive after 500 -> ok end,"
+        "{Asked, process_info(self(), messages)}."),
+    {ok, Expressions} = erl_parse:parse_exprs(Tokens),
+    {value, {Asked, Messages}, _} = peer:call(Peer, erl_eval, exprs, [Expressions, []], 30_000),
+    ?assertEqual({messages, []}, Messages),
+    ?assertEqual([], [Answer || Answer <- Asked, Answer =/= {error, timeout}, Answer =/= {error, {status, 404, <<"No such container">>}}]),
+    alive(Peer),
+    testbed:stop(Peer).
 
 %% Who asked dies: the worker's job ends with it, long before the time limit.
 a_dead_asker_ends_its_lookup(Config) ->

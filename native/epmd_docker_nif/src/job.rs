@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use docker_discovery::Error;
 use futures_util::FutureExt;
@@ -20,15 +21,28 @@ const MAX_JOBS: usize = 8192;
 static JOBS: AtomicUsize = AtomicUsize::new(0);
 
 /// The owner's end of a job. The work is aborted when the owner dies, when this is garbage
-/// collected and by [`Job::cancel`].
+/// collected (whose answer is then `cancelled`) and by [`Job::cancel`].
 pub(crate) struct Job {
     work: AbortHandle,
+    wanted: Wanted,
 }
 
 impl Job {
-    /// Aborts the work, whose answer is then `cancelled`; nothing where it is done already.
+    /// Aborts the work. After this no answer is sent: the owner's mailbox has it already, or never
+    /// will.
     pub(crate) fn cancel(&self) {
+        *self.wanted.lock() = false;
         self.work.abort();
+    }
+}
+
+/// Whether the owner wants its answer. Locked while that is sent.
+#[derive(Clone)]
+struct Wanted(Arc<Mutex<bool>>);
+
+impl Wanted {
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -38,13 +52,13 @@ impl Resource for Job {
 
     // This runs on a scheduler: abort only wakes our thread.
     fn down<'a>(&'a self, _env: Env<'a>, _pid: LocalPid, _monitor: Monitor) {
-        self.cancel();
+        self.work.abort();
     }
 }
 
 impl Drop for Job {
     fn drop(&mut self) {
-        self.cancel();
+        self.work.abort();
     }
 }
 
@@ -82,9 +96,13 @@ where
     let slot = Slot::take()?;
     let runtime = runtime::handle().map_err(|_| Error::Busy)?;
     let owner = env.pid();
-    let reply = Reply::new(owner, tag);
+    let wanted = Wanted(Arc::new(Mutex::new(true)));
+    let reply = Reply::new(owner, tag, wanted.clone());
     let (handle, registration) = AbortHandle::new_pair();
-    let job = ResourceArc::new(Job { work: handle });
+    let job = ResourceArc::new(Job {
+        work: handle,
+        wanted,
+    });
     // No monitor: the owner is already dead, and dropping the job ends the work.
     env.monitor(&job, &owner);
     // A panic and an abort are answered too. One task does it all: each task that is spawned from
@@ -115,18 +133,29 @@ struct Reply {
     env: OwnedEnv,
     tag: rustler::env::SavedTerm,
     owner: LocalPid,
+    wanted: Wanted,
 }
 
 impl Reply {
-    fn new(owner: LocalPid, tag: Term<'_>) -> Self {
+    fn new(owner: LocalPid, tag: Term<'_>, wanted: Wanted) -> Self {
         let env = OwnedEnv::new();
         let tag = env.save(tag);
-        Reply { env, tag, owner }
+        Reply {
+            env,
+            tag,
+            owner,
+            wanted,
+        }
     }
 
     /// Only ever called on our own thread: `send_and_clear` panics on a thread of the VM.
     fn send<T: Encode>(mut self, result: &Result<T, Error>) {
         let (owner, tag) = (self.owner, self.tag);
+        // The owner's own `cancel` waits for this at most, and this waits for nobody.
+        let wanted = self.wanted.lock();
+        if !*wanted {
+            return;
+        }
         // An error here means that the owner is dead and nobody waits.
         let _ = self.env.send_and_clear(&owner, |env| {
             let result = match result {

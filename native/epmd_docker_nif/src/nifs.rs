@@ -105,7 +105,8 @@ fn locate<'a>(
     Ok(done(env, job::submit(env, tag, work)))
 }
 
-/// `cancel(Job) -> ok`: aborts the work of a job that nobody waits for any more.
+/// `cancel(Job) -> ok`: aborts the work of a job that nobody waits for any more. No message comes
+/// after this.
 #[rustler::nif]
 fn cancel(job: ResourceArc<Job>) -> Atom {
     job.cancel();
