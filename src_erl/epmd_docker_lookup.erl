@@ -263,6 +263,7 @@ is_final({not_published, _}) -> true;
 is_final({loopback_only, _}) -> true;
 is_final({no_network, _}) -> true;
 is_final({host_not_allowed, _}) -> true;
+is_final({dns, _, eafnosupport}) -> true;
 is_final({not_in_epmd, _, _}) -> true;
 is_final(timeout) -> true;
 is_final(_) -> false.

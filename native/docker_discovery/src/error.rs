@@ -22,6 +22,8 @@ pub enum Error {
     /// The container has no network in common with us, or not the one asked
     /// for: the networks that it is on, sorted.
     NoNetwork(Vec<String>),
+    /// This Docker host has no address of the family that was asked for.
+    NoHostAddress(String),
     /// The setting `allowed_hosts` forbids this host.
     HostNotAllowed(String),
     /// Not a node name: its text, with what is not UTF-8 replaced.
@@ -76,6 +78,9 @@ impl fmt::Display for Error {
             Self::NoNetwork(networks) => {
                 f.write_str("no network leads to the container, it is on:")?;
                 networks.iter().try_for_each(|name| write!(f, " {name}"))
+            }
+            Self::NoHostAddress(host) => {
+                write!(f, "the host {host} has no address of that family")
             }
             Self::HostNotAllowed(host) => write!(f, "allowed_hosts forbids the host {host}"),
             Self::BadNodeName(name) => write!(f, "{name:?} is not a node name"),

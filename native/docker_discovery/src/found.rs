@@ -13,6 +13,14 @@ pub enum Family {
     Inet6,
 }
 
+impl Family {
+    /// Whether this is an address of the family. An IPv4-mapped IPv6 address
+    /// counts as the IPv4 address that it leads to.
+    pub(crate) fn has(self, ip: IpAddr) -> bool {
+        ip.to_canonical().is_ipv4() == (self == Self::Inet)
+    }
+}
+
 /// Where the distribution listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DistPort {

@@ -109,6 +109,10 @@ impl Lookout {
         port: DistPort,
     ) -> Result<Way, Error> {
         let host = host_address(target).await?;
+        let host_name = match &target.daemon.link.endpoint {
+            Endpoint::Tcp { host, .. } => host.to_string(),
+            Endpoint::Unix(_) => String::new(),
+        };
         let from = |view: &View| {
             let local = is_local(&target.daemon, host, view);
             let vantage = Vantage {
@@ -118,6 +122,7 @@ impl Lookout {
                 on_host: target.host.is_some(),
                 local,
                 host,
+                host_name: &host_name,
             };
             route(container, port, &vantage)
         };
@@ -165,7 +170,7 @@ fn not_running(state: ContainerState) -> Result<Sight, Error> {
 /// connected to, if it is of that family.
 async fn host_address(target: &Target<'_>) -> Result<Option<IpAddr>, Error> {
     let link = &target.daemon.link;
-    let fits = |ip: &IpAddr| ip.is_ipv4() == (target.family == Family::Inet);
+    let fits = |ip: &IpAddr| target.family.has(*ip);
     match &link.endpoint {
         Endpoint::Unix(_) => Ok(None),
         Endpoint::Tcp {

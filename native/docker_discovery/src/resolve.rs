@@ -11,6 +11,7 @@ use crate::docker::container::Container;
 use crate::docker::find::Wanted;
 use crate::error::Error;
 use crate::found::{Family, Found};
+use crate::host_addr::HostAddr;
 use crate::look::{Lookout, Port, Sight, Target};
 use crate::node_name::{ContainerRef, NodeName, Scheme};
 use crate::settings::Settings;
@@ -61,8 +62,15 @@ impl Resolver {
         let deadline = deadline(timeout);
         match node.scheme() {
             Scheme::OnHost { id, host } => {
+                let daemon = self.daemons.on_host(&host)?;
+                // OTP does not select a protocol for a literal of another family.
+                if let HostAddr::Ip(ip) = host
+                    && !family.has(ip)
+                {
+                    return Err(Error::NoHostAddress(node.host().to_owned()));
+                }
                 let target = Target {
-                    daemon: self.daemons.on_host(&host)?,
+                    daemon,
                     wanted: Wanted::Id(&id),
                     host: Some(&host),
                     port: Port::Of(node.name()),

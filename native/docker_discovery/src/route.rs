@@ -25,6 +25,8 @@ pub(crate) struct Vantage<'a> {
     pub(crate) local: bool,
     /// The address of the daemon's host in the family, where it has one.
     pub(crate) host: Option<IpAddr>,
+    /// What that host is called.
+    pub(crate) host_name: &'a str,
 }
 
 /// The way to a container.
@@ -89,6 +91,16 @@ impl Vantage<'_> {
         }
     }
 
+    /// Whether the host's address is the one by which the node name or the
+    /// endpoint knows it, and not our loopback or a gateway.
+    fn is_elsewhere(&self) -> bool {
+        self.on_host || !self.local
+    }
+
+    fn no_host_address(&self) -> Error {
+        Error::NoHostAddress(self.host_name.to_owned())
+    }
+
     /// Every Docker host has a 172.17.0.2, so a container's own address counts
     /// only where the daemon runs on this machine. Who asks for nothing else
     /// of a daemon of their own says that it does: it may be behind a proxy
@@ -129,20 +141,23 @@ impl Vantage<'_> {
             return Err(Error::NotPublished(EPMD));
         };
         let host = self.daemon_host(container);
-        let mut on_loopback = false;
+        let (mut on_loopback, mut on_all) = (false, false);
         let mut best: Option<(u8, IpAddr, u16)> = None;
         for (ip, host_port) in container.network_settings.bindings(port) {
             if ip.is_some_and(|ip| ip.is_ipv4() != self.ipv4()) {
                 continue;
             }
             let target = match ip {
-                None => host.map(|host| (0, host)),
-                Some(ip) if ip.is_unspecified() || Some(ip) == host => host.map(|host| (0, host)),
+                Some(ip) if Some(ip) == host => Some((0, ip)),
                 Some(ip) if ip.is_loopback() => {
                     on_loopback = true;
                     (self.local && self.view.on_host).then_some((2, ip))
                 }
-                Some(ip) => Some((1, ip)),
+                Some(ip) if !ip.is_unspecified() => Some((1, ip)),
+                _ => {
+                    on_all = true;
+                    host.map(|host| (0, host))
+                }
             };
             let candidate = target.map(|(rank, ip)| (rank, ip, host_port));
             best = [best, candidate].into_iter().flatten().min();
@@ -153,6 +168,7 @@ impl Vantage<'_> {
                 port: DistPort::Known(host_port),
                 via: Via::Published,
             }),
+            None if on_all && self.is_elsewhere() => Err(self.no_host_address()),
             None if on_loopback => Err(Error::LoopbackOnly(port)),
             None => Err(Error::NotPublished(port)),
         }
@@ -160,7 +176,7 @@ impl Vantage<'_> {
 
     /// What "all addresses of the host" means from here.
     fn daemon_host(&self, container: &Container) -> Option<IpAddr> {
-        if self.on_host || !self.local {
+        if self.is_elsewhere() {
             return self.host;
         }
         if self.view.on_host {
@@ -172,12 +188,11 @@ impl Vantage<'_> {
     }
 
     fn host_network(&self, container: &Container, port: DistPort) -> Result<Way, Error> {
-        let address = match self.on_host || !self.local {
-            true => self.host,
-            false if self.view.on_host => Some(self.loopback()),
-            false => None,
+        let address = match self.is_elsewhere() {
+            true => self.host.ok_or_else(|| self.no_host_address())?,
+            false if self.view.on_host => self.loopback(),
+            false => return Err(no_network(container)),
         };
-        let address = address.ok_or_else(|| no_network(container))?;
         Ok(Way {
             address,
             port,

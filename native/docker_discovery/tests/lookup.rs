@@ -8,7 +8,8 @@ mod support;
 use std::time::{Duration, Instant};
 
 use docker_discovery::{
-    AddressMode, AllowedHosts, ContainerRef, ContainerState, DistPort, Endpoint, Error, Family, Via,
+    AddressMode, AllowedHosts, ContainerRef, ContainerState, DistPort, Endpoint, Error, Family,
+    NodeName, Via,
 };
 use serde_json::{Value, json};
 use support::{
@@ -254,6 +255,17 @@ async fn on_a_host_it_is_the_published_port() {
         assert_eq!(found.address.to_string(), "127.0.0.1");
         assert_eq!(resolver.daemons().len(), if is_own { 1 } else { 2 });
     }
+}
+
+#[tokio::test]
+async fn a_literal_of_the_other_family_is_not_asked() {
+    let engine = Engine::tcp(world(vec![app()])).await;
+    let resolver = engine.resolver_with(|settings| settings.daemon_port = engine.port());
+    let name = format!("{}@127.0.0.1", id(A));
+    let node = NodeName::parse(name.as_bytes()).unwrap();
+    let answer = resolver.lookup(&node, Family::Inet6, SHORT).await;
+    assert_eq!(answer, Err(Error::NoHostAddress("127.0.0.1".into())));
+    assert_eq!(engine.connections(), 0);
 }
 
 #[tokio::test]

@@ -12,6 +12,8 @@ rustler::atoms! {
     not_published,
     loopback_only,
     no_network,
+    dns,
+    eafnosupport,
     host_not_allowed,
     bad_node_name,
     connect,

@@ -23,6 +23,7 @@ pub(crate) fn reason<'a>(env: Env<'a>, error: &Error) -> Term<'a> {
         Error::NotPublished(port) => (atoms::not_published(), port).encode(env),
         Error::LoopbackOnly(port) => (atoms::loopback_only(), port).encode(env),
         Error::NoNetwork(networks) => (atoms::no_network(), networks).encode(env),
+        Error::NoHostAddress(host) => (atoms::dns(), host, atoms::eafnosupport()).encode(env),
         Error::HostNotAllowed(host) => (atoms::host_not_allowed(), host).encode(env),
         Error::BadNodeName(name) => (atoms::bad_node_name(), name).encode(env),
         Error::Connect { endpoint, errno } => {

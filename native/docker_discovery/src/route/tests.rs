@@ -120,6 +120,7 @@ impl From {
             on_host: self.on_host,
             local: self.local,
             host: self.host,
+            host_name: "docker1",
         };
         route(&decode(container), port, &vantage)
     }
@@ -148,6 +149,7 @@ fn text(way: Result<Way, Error>) -> String {
     }
 }
 
+const NO_HOST_ADDRESS: &str = r#"Err(NoHostAddress("docker1"))"#;
 const NOT_PUBLISHED: &str = "Err(NotPublished(12345))";
 const NO_NETWORK: &str = r#"Err(NoNetwork(["blue", "green"]))"#;
 
@@ -272,15 +274,63 @@ fn each_family_has_its_own_way() {
         ..From::afar()
     };
     assert_eq!(way(from, &one), "fd99::1 32769 published");
+}
+
+#[test]
+fn a_container_without_the_family_says_so() {
+    let way = |one: &Value, family| {
+        let way = |from: From| text(from.look(one, family, DistPort::Known(12345)));
+        let host = match family {
+            Family::Inet => ip("10.99.0.1"),
+            Family::Inet6 => ip("fd99::1"),
+        };
+        let host = Some(host);
+        [
+            way(From::green()),
+            way(From {
+                host,
+                ..From::afar()
+            }),
+        ]
+    };
+    let (v4, v6) = (binding("0.0.0.0", "1"), binding("::", "2"));
+    let mut v4_only = published(json!([&v4]));
+    v4_only["NetworkSettings"]["Networks"] =
+        json!({"green": {"IPAddress": "172.19.0.2", "IPPrefixLen": 16}});
+    let no_network = r#"Err(NoNetwork(["green"]))"#;
+    assert_eq!(way(&v4_only, Family::Inet6), [no_network, NOT_PUBLISHED]);
+    let in_v4 = ["172.19.0.2 12345 green", "10.99.0.1 1 published"];
+    assert_eq!(way(&v4_only, Family::Inet), in_v4);
+    let mut v6_only = published(json!([&v6]));
+    v6_only["NetworkSettings"]["Networks"] = json!({"green": {
+        "IPAddress": "", "GlobalIPv6Address": "fd19::2", "GlobalIPv6PrefixLen": 64,
+    }});
+    assert_eq!(way(&v6_only, Family::Inet), [no_network, NOT_PUBLISHED]);
+    let in_v6 = ["fd19::2 12345 green", "fd99::1 2 published"];
+    assert_eq!(way(&v6_only, Family::Inet6), in_v6);
+}
+
+#[test]
+fn a_host_without_the_family_is_not_an_unpublished_port() {
+    let way = |from: From, one: &Value| text(from.look(one, Family::Inet6, DistPort::Known(12345)));
     // The host is known by an IPv4 address only.
-    let from = From {
+    let nameless = || From {
         host: None,
         ..From::afar()
     };
-    assert_eq!(way(from, &one), NOT_PUBLISHED);
-    let mut v4_only = published(json!([]));
-    v4_only["NetworkSettings"]["Networks"] = json!({"blue": {"IPAddress": "172.18.0.2"}});
-    assert_eq!(way(From::beside(), &v4_only), r#"Err(NoNetwork(["blue"]))"#);
+    assert_eq!(way(nameless(), &container()), NO_HOST_ADDRESS);
+    let mut one = published(json!([binding("0.0.0.0", "1")]));
+    assert_eq!(way(nameless(), &one), NOT_PUBLISHED);
+    let specific = published(json!([binding("::", "1"), binding("fd99::1", "2")]));
+    assert_eq!(way(nameless(), &specific), "fd99::1 2 published");
+    one["HostConfig"]["NetworkMode"] = json!("host");
+    assert_eq!(way(nameless(), &one), NO_HOST_ADDRESS);
+    let local = From {
+        local: true,
+        on_host: false,
+        ..nameless()
+    };
+    assert_eq!(way(local, &container()), "fd19::2 12345 green");
 }
 
 #[test]
