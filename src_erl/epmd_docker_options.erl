@@ -286,7 +286,7 @@ table_nodes(Raw) ->
     end.
 
 %% "name@host:port", {Node, Port} or {Node, Host, Port}. The last colon counts: a host may be an
-%% IPv6 literal.
+%% IPv6 literal, also in brackets, which no node name has (OTP does not connect to "a@[::1]").
 table_node({Node, Port}) ->
     case string:split(characters(Node), "@") of
         [_, Host] -> table_node({Node, Host, Port});
@@ -299,8 +299,17 @@ table_node({Node, Host, Port}) ->
     end;
 table_node(Text) ->
     case string:split(characters(Text), ":", trailing) of
-        [Node, Port] -> table_node({Node, unicode:characters_to_list(Port)});
+        [Node, Port] -> table_node({without_brackets(Node), unicode:characters_to_list(Port)});
         _ -> error
+    end.
+
+without_brackets(Node) ->
+    case {string:split(Node, "@["), string:split(Node, "]", trailing)} of
+        {[Name, _], [_, <<>>]} ->
+            Open = byte_size(Name) + 2,
+            <<Name/binary, "@", (binary:part(Node, Open, byte_size(Node) - Open - 1))/binary>>;
+        _ ->
+            Node
     end.
 
 %% ---------------------------------------------------------------------------------------------

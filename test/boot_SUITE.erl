@@ -442,8 +442,8 @@ settings_from_all_places(Config) ->
     Peer = peer(Config, [?EPMD, "-sname", "places", "-config", SysConfig,
         "-epmd_docker", "refresh_interval", "5000"],
         [{"EPMD_DOCKER_TIMEOUT_MS", "2345"}, {"EPMD_DOCKER_NETWORK", ""}, {"ERL_DIST_PORT", "0"},
-         {"EPMD_DOCKER_NODES", "c@h3:8003 d@[::1]:8004"}]),
-    #{settings := Settings, nodes := 2} = peer:call(Peer, epmd_docker, info, []),
+         {"EPMD_DOCKER_NODES", "c@h3:8003 d@[::1]:8004 e@fd00::5:8005"}]),
+    #{settings := Settings, nodes := 3} = peer:call(Peer, epmd_docker, info, []),
     ?assertMatch(
         #{timeout := 2345, network := <<"front">>, address := published, dist_port := 0,
           docker_daemon_port := 4321, refresh_interval := 5000, watch := false,
@@ -452,7 +452,7 @@ settings_from_all_places(Config) ->
           sources := #{timeout := {os, "EPMD_DOCKER_TIMEOUT_MS"}, network := {application, network},
             docker_daemon_port := {kernel, docker_daemon_port}, docker_host := default}},
         Settings),
-    ?assertMatch([{'c@h3', "h3", 8003}, {_, "[::1]", 8004}], peer:call(Peer, epmd_docker, list_nodes, [])),
+    ?assertMatch([{'c@h3', "h3", 8003}, {'d@::1', "::1", 8004}, {'e@fd00::5', "fd00::5", 8005}], peer:call(Peer, epmd_docker, list_nodes, [])),
     testbed:stop(Peer).
 
 %% inet_tcp_dist and its kin are OTP's internals: what net_kernel calls must be there on this OTP.
