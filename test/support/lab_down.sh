@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# How a lab is taken away, whatever state it is in. Sourced by `lab`, which sets net, name, dir and here.
+# How a lab is taken away, whatever state it is in. Sourced by `lab`, which sets net, net6, name, dir and here.
 # shellcheck disable=SC2154
 
 # Two ups, or an up and a down, would undo each other's halves. The lock is a directory that is
@@ -27,6 +27,7 @@ clear_all() {
     done
     clear_cgroups
     if [ -e "$dir/fence" ]; then ip route del unreachable "$net.0/24" metric 4000 2>/dev/null || true; fi
+    if [ -e "$dir/fence6" ]; then ip -6 route del unreachable "$net6::/64" metric 4000 2>/dev/null || true; fi
     rm -rf --one-file-system "$dir"
 }
 

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# How a lab comes up. Sourced by `lab`, which sets net, name, dir, switch and here.
+# How a lab comes up. Sourced by `lab`, which sets net, net6, name, dir, switch and here.
 # shellcheck disable=SC2154
 
 # --- what this machine must have --------------------------------------------------------------
@@ -17,6 +17,7 @@ require_machine() {
     done
     init_command >/dev/null || die 2 "a second Docker engine needs tini or docker-init"
     reason=$(unshare --net --mount --pid --fork true 2>&1) || die 2 "this machine allows no new namespaces ($reason)"
+    [ -z "$ipv6" ] || [ -e /proc/net/if_inet6 ] || die 2 "the kernel of this machine has no IPv6"
 }
 
 # --- up ---------------------------------------------------------------------------------------
@@ -24,6 +25,7 @@ require_machine() {
 count=2
 owner=
 patience=0
+ipv6=
 declare -A engine=() port=() flags=()
 
 # option NAME VALUE: VALUE is I=... for one host, or stands for all of them.
@@ -44,6 +46,11 @@ option() {
 
 parse_up() {
     while [ $# -gt 0 ]; do
+        if [ "$1" = --ipv6 ]; then
+            ipv6=yes
+            shift
+            continue
+        fi
         [ $# -ge 2 ] || die 1 "up: $1 needs a value"
         case $1 in
             --hosts) count=$2 ;;
@@ -93,6 +100,17 @@ fence() {
     [ -z "$others" ] || die 1 "$net.0/24 is in use on this machine ($others): set LAB_NET to a free range"
     # One that was there before stays when the lab goes.
     if ip route add unreachable "$net.0/24" metric 4000 2>/dev/null; then : >"$dir/fence"; fi
+    [ -n "$ipv6" ] || return 0
+    if ip -6 route add unreachable "$net6::/64" metric 4000 2>/dev/null; then : >"$dir/fence6"; fi
+}
+
+# address NS|- INTERFACE I: I's addresses in the lab. Without nodad nobody can listen on an IPv6 address
+# for the second or two in which the kernel looks for a duplicate.
+address() {
+    local at=()
+    [ "$1" = - ] || at=(-n "$1")
+    ip "${at[@]}" addr add "$net.$3/24" dev "$2"
+    [ -z "$ipv6" ] || ip "${at[@]}" addr add "$net6::$3/64" dev "$2" nodad
 }
 
 build_switch() {
@@ -101,7 +119,7 @@ build_switch() {
     ip -n "$switch" link add br0 type bridge
     ip -n "$switch" link set br0 up
     ip link add "$name" type veth peer name p254 netns "$switch"
-    ip addr add "$net.254/24" dev "$name"
+    address - "$name" 254
     ip link set "$name" up
     ip -n "$switch" link set p254 master br0 up
 }
@@ -112,7 +130,7 @@ plug_in() {
     ip netns add "$ns"
     ip -n "$ns" link set lo up
     ip link add eth0 netns "$ns" type veth peer name "p$i" netns "$switch"
-    ip -n "$ns" addr add "$net.$i/24" dev eth0
+    address "$ns" eth0 "$i"
     ip -n "$ns" link set eth0 up
     ip -n "$switch" link set "p$i" master br0 up
 }
@@ -128,7 +146,7 @@ engine_path() {
 # The script that becomes a host: own /run, data and configuration, then an init, so that killing
 # the one outer process ends the daemon, its containers and all its mounts.
 write_boot() {
-    local i=$1 d=$dir/d$1 path=${engine[$1]-${engine[all]-}}
+    local i=$1 d=$dir/d$1 path=${engine[$1]-${engine[all]-}} second=${ipv6:+-H $(endpoint6 "$1")}
     cat >"$d/boot" <<BOOT
 set -e
 hostname host$i
@@ -138,7 +156,7 @@ mount --bind $d/data /var/lib/docker
 mount --bind $d/etc /etc/docker
 PATH=${path:+$(engine_path "$path")}$PATH
 export PATH
-exec $(init_command) -- dockerd -H unix:///run/docker.sock -H $(endpoint "$i") --tls=false \\
+exec $(init_command) -- dockerd -H unix:///run/docker.sock -H $(endpoint "$i") $second --tls=false \\
     --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent=$(host_ns "$i")${flags[all]-}${flags[$i]-}
 BOOT
 }
