@@ -139,11 +139,19 @@ Remembers our name and port. With the setting `epmd` on it is registered as in s
 -spec register(atom() | string(), inet:port_number(), atom()) ->
     {ok, integer()} | {error, term()}.
 register(Name, Port, Family) ->
-    epmd_docker_self:put(name(Name), Port),
+    remember(name(Name), Port),
     case epmd_docker_options:current() of
         {ok, #{epmd := false}} -> {ok, creation()};
         {ok, #{epmd := Epmd}} -> registered(with_epmd(Name, Port, Family), Epmd);
         {error, _} -> {ok, creation()}
+    end.
+
+%% The first listener counts: of several protocols in -proto_dist those after it listen elsewhere, if
+%% OTP lets them listen at all.
+remember(Name, Port) ->
+    case node() =:= nonode@nohost orelse epmd_docker_self:name_and_port() =:= undefined of
+        true -> epmd_docker_self:put(Name, Port);
+        false -> ok
     end.
 
 %% -1 makes OTP choose one itself. It asks crypto, and to load that takes 25 ms of the boot, a

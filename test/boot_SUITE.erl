@@ -17,6 +17,7 @@ groups() ->
         each_protocol_listens,
         nothing_of_ours_runs,
         own_range_beats_our_default_port,
+        of_two_protocols_the_first_has_our_port,
         fixed_port_in_all_its_spellings,
         a_taken_port_does_not_stop_a_helper,
         distribution_started_late,
@@ -109,6 +110,23 @@ nothing_of_ours_runs(Config) ->
     {epmd_docker, Pid, _, _} = lists:keyfind(epmd_docker, 1, peer:call(Any, supervisor, which_children, [net_sup])),
     ?assertEqual(Pid, peer:call(Any, erlang, whereis, [erl_epmd])),
     testbed:stop(Any).
+
+%% Stock OTP lets each listen at a port of its own. What asks for our own name gets the first one's.
+of_two_protocols_the_first_has_our_port(Config) ->
+    Port = testbed:free_port(),
+    Range = ["inet_dist_listen_min", integer_to_list(Port), "inet_dist_listen_max", integer_to_list(Port + 20)],
+    Peer = peer(Config, [?EPMD, "-proto_dist", "inet6_tcp", "inet_tcp", "-name", "two@127.0.0.1", "-kernel" | Range],
+        [{"EPMD_DOCKER_EPMD", "false"}]),
+    Ports = [inet_port(Peer, P) || P <- peer:call(Peer, erlang, ports, [])],
+    ?assertMatch([Port, _Second], lists:usort([P || P <- Ports, P >= Port, P =< Port + 20])),
+    ?assertEqual(Port, own_port(Peer)),
+    testbed:stop(Peer).
+
+inet_port(Peer, P) ->
+    case peer:call(Peer, inet, port, [P]) of
+        {ok, Number} -> Number;
+        {error, _} -> 0
+    end.
 
 own_range_beats_our_default_port(Config) ->
     Port = testbed:free_port(),
