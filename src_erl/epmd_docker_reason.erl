@@ -19,8 +19,8 @@ format({not_published, 4369}) ->
     "epmd-docker.port or ERL_DIST_PORT only its own epmd could tell which published port is the "
     "node's";
 format({not_published, Port}) ->
-    f("port ~b of the container is not published: start it with -p ~b, or use a network that "
-        "both share", [Port, Port]);
+    f("port ~b of the container is not published, or not for the address family of this node: "
+        "start it with -p ~b, or use a network that both share", [Port, Port]);
 format({loopback_only, Port}) ->
     f("port ~b of the container is published on the loopback address of its host only, which "
         "is of no use from here", [Port]);
@@ -48,6 +48,9 @@ format({too_large, Bytes}) ->
     f("the Docker daemon's answer is larger than the limit: ~b bytes", [Bytes]);
 format({not_in_epmd, Name, Ip}) ->
     f("epmd at ~ts does not answer or knows no node ~ts", [inet:ntoa(Ip), Name]);
+format({dns, Host, eafnosupport}) ->
+    f("~ts has no address of the family that this node speaks (IPv4, or IPv6 by -proto_dist "
+        "eid6_tcp and its like)", [Host]);
 format({dns, Host, Posix}) ->
     f("the host name ~ts has no address: ~ts", [Host, posix(Posix)]);
 format(timeout) ->
