@@ -25,6 +25,7 @@
     lab_up/1,
     lab_down/0,
     lab_endpoint/1,
+    lab_endpoint6/1,
     sh/1,
     log_of/1
 ]).
@@ -276,6 +277,11 @@ lab_down() ->
 -spec lab_endpoint(pos_integer()) -> string().
 lab_endpoint(I) ->
     "10.99.0." ++ integer_to_list(I).
+
+%% In a lab that came up with --ipv6.
+-spec lab_endpoint6(pos_integer()) -> string().
+lab_endpoint6(I) ->
+    "fd99:10:99::" ++ integer_to_list(I).
 
 %% ---------------------------------------------------------------------------------------------
 %% Programs and logs
