@@ -80,3 +80,15 @@ step() {
     rm -f "$log"
     return "$status"
 }
+
+# sum_of LOG: adds up the closing lines of cargo test and of Common Test, as rebar3 prints them (in colour).
+sum_of() {
+    sed 's/\x1b\[[0-9;]*m//g' "$1" | awk '
+        /^test result:/ { passed += $4; failures += $6; skipped += $8 }
+        /^All [0-9]+ tests passed/ { passed += $2 }
+        match($0, /^Failed [0-9]+ tests/) { failures += substr($0, 8) }
+        match($0, /Skipped [0-9]+ \([0-9]+, [0-9]+\) tests/) { skipped += substr($0, RSTART + 8) }
+        match($0, /Passed [0-9]+ tests/) { passed += substr($0, RSTART + 7) }
+        END { printf "%d passed, %d failed, %d skipped\n", passed, failures, skipped }
+    '
+}

@@ -185,7 +185,7 @@ free_port() ->
 -spec engine() -> ok | {skip, string()}.
 engine() ->
     case {has_engine(), os:getenv("REQUIRE_DOCKER")} of
-        {true, _} -> ok;
+        {true, _} -> is_expected(main, "EXPECT_ENGINE");
         {false, "1"} -> error("REQUIRE_DOCKER=1, and no Docker engine answers");
         {false, _} ->
             io:format(user, "~n*** SKIPPED: no Docker engine answers ***~n", []),
@@ -197,6 +197,19 @@ has_engine() ->
     case try_docker(main, ["version", "-f", "{{.Server.Version}}"]) of
         {ok, _} -> true;
         {error, _} -> false
+    end.
+
+%% The engine is the one that scripts/test-matrix says it is testing, where it says so.
+is_expected(Where, Variable) ->
+    case os:getenv(Variable) of
+        false ->
+            ok;
+        Expected ->
+            Version = docker(Where, ["version", "-f", "{{.Server.Version}}"]),
+            case lists:prefix(Expected ++ ".", Version) of
+                true -> ok;
+                false -> error({engine, Where, Version, should_be, Expected})
+            end
     end.
 
 %% Builds the image that the containers run (nothing to do when it is there already).
@@ -256,6 +269,7 @@ lab_up(Options) ->
     Owner = ["--owner", os:getpid(), "--wait", "120"],
     case sh([support("lab"), "up" | Owner ++ Options]) of
         {ok, _} ->
+            ok = is_expected(1, "EXPECT_LAB_ENGINE"),
             {ok, _} = sh([support("lab"), "load", ?IMAGE]),
             ok;
         {error, {2, Why}} ->

@@ -27,6 +27,7 @@ owner=
 patience=0
 ipv6=
 declare -A engine=() port=() flags=()
+[ -z "${LAB_ENGINE-}" ] || engine[all]=$LAB_ENGINE
 
 # option NAME VALUE: VALUE is I=... for one host, or stands for all of them.
 option() {
