@@ -42,6 +42,9 @@ is_taken(Name, Ip, Port) ->
 
 is_here(Host) ->
     is_own_host(Host) orelse
+        %% Where name resolution calls this host something else first, this differs from
+        %% inet_db:gethostname/0 (inet_config:init/0), and net_adm:names/0 asks for it.
+        {ok, Host} =:= inet:gethostname() orelse
         case inet:parse_strict_address(Host) of
             {ok, Ip} -> is_own_address(Ip);
             {error, _} -> false

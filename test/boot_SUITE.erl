@@ -23,6 +23,7 @@ groups() ->
         distribution_started_late,
         dynamic_node_name,
         callbacks_from_anywhere,
+        known_by_both_names_of_this_host,
         library_missing,
         library_of_another_architecture,
         library_of_another_abi,
@@ -214,6 +215,18 @@ callbacks_from_anywhere(Config) ->
     ?assertMatch({ok, _}, Call(register_node, [calls, Port, inet6_tcp])),
     ?assertMatch({ok, _}, Call(listen_port_please, ["calls", Host])),
     ?assertMatch({error, _}, Call(address_please, ["a", "no-such-host.invalid", inet])),
+    testbed:stop(Peer).
+
+%% What name resolution calls this host first (on OTP 29 inetrc says so too), and its own name.
+known_by_both_names_of_this_host(Config) ->
+    {ok, Host} = inet:gethostname(),
+    File = filename:join(?config(priv_dir, Config), "localhost_first.inetrc"),
+    ok = file:write_file(File, io_lib:format("{lookup, [file]}. {host, {127,0,0,1}, [\"localhost\", ~p]}.~n", [Host])),
+    Peer = peer(Config, [?EPMD, "-sname", "both", "-kernel", "inetrc", "\"" ++ File ++ "\""], [{"ERL_EPMD_PORT", "1"}]),
+    Port = own_port(Peer),
+    [?assertEqual({Name, {ok, [{"both", Port}]}}, {Name, peer:call(Peer, epmd_docker, names, [Name])})
+     || Name <- [Host, "localhost"]],
+    ?assertEqual({ok, [{"both", Port}]}, peer:call(Peer, net_adm, names, [])),
     testbed:stop(Peer).
 
 %% ---------------------------------------------------------------------------------------------

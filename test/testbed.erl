@@ -88,7 +88,8 @@ inetrc() ->
     File = filename:join(filename:dirname(code:which(?MODULE)), "files_only.inetrc"),
     {ok, Host} = inet:gethostname(),
     ok = file:write_file(File, io_lib:format(
-        "{lookup, [file]}.~n{host, {127,0,0,1}, [\"localhost\", ~p]}.~n", [Host])),
+        %% The first is the name that OTP 29 then takes for its own (inet_config.erl).
+        "{lookup, [file]}.~n{host, {127,0,0,1}, [~p, \"localhost\"]}.~n", [Host])),
     [{"ERL_INETRC", File}].
 
 -spec stop(pid()) -> ok.
