@@ -92,3 +92,22 @@ sum_of() {
         END { printf "%d passed, %d failed, %d skipped\n", passed, failures, skipped }
     '
 }
+
+# left_by_dead LIST...: what test runs made that have ended (the label names the process).
+left_by_dead() {
+    local id pid
+    docker "$@" --filter label=epmd_docker.test --format '{{.ID}} {{.Label "epmd_docker.test"}}' 2>/dev/null |
+        while read -r id pid; do [ -d "/proc/${pid:-none}" ] || echo "$id"; done
+}
+
+# The containers and networks of test runs that were killed.
+remove_left_behind() {
+    local left
+    has docker || return 0
+    left=$(left_by_dead ps -a)
+    # shellcheck disable=SC2086
+    [ -z "$left" ] || docker rm -f -v $left >/dev/null 2>&1 || true
+    left=$(left_by_dead network ls)
+    # shellcheck disable=SC2086
+    [ -z "$left" ] || docker network rm $left >/dev/null 2>&1 || true
+}
