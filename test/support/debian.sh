@@ -26,7 +26,7 @@ new_root() {
 unpack() (
     suite=$1 into=$2
     shift 2
-    has apt-get || die 2 "no apt here to fetch from Debian $suite"
+    has apt-get || die 1 "no apt here to fetch from Debian $suite"
     work=$(mktemp -d) || exit 1
     trap 'rm -rf "$work"' EXIT
     mkdir -p "$into" "$work"/{lists/partial,cache/archives/partial,debs}
