@@ -36,6 +36,7 @@ unpack() (
         -o "Dir::Cache=$work/cache" -o APT::Sandbox::User=root -o Acquire::Languages=none)
     apt-get "${opts[@]}" update && cd "$work/debs" && apt-get "${opts[@]}" download "$@" || exit 1
     for deb in *.deb; do
-        dpkg-deb -x "$deb" "$into" || exit 1
+        # Where /lib is a link and the package has a folder there, `dpkg-deb -x` would replace the link.
+        dpkg-deb --fsys-tarfile "$deb" | tar -xC "$into" --keep-directory-symlink || exit 1
     done
 )
