@@ -93,7 +93,9 @@ typed(Dir, Env, Node) ->
     Script = filename:join([testbed:root(), "examples", Dir, "shell"]),
     Words = ["env", "ERL_LIBS=" ++ filename:dirname(Library), "EPMD_DOCKER_APP=" ++ Library | Env] ++ [Script, atom_to_list(Node)],
     Command = lists:join(" ", [["'", Word, "'"] || Word <- Words]),
-    testbed:on_terminal(lists:flatten(Command), "(" ++ atom_to_list(Node) ++ ")1>", "{answer, 40 + 2}.\r", "{answer,42}").
+    terminal:session(lists:flatten(Command), [
+        {expect, "(" ++ atom_to_list(Node) ++ ")1>"}, {type, "{answer, 40 + 2}.\r"}, {expect, "{answer,42}"}
+    ]).
 
 %% First of all.
 is_in_use(Control) ->
