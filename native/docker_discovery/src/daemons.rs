@@ -13,11 +13,14 @@ use crate::error::Error;
 use crate::host_addr::HostAddr;
 use crate::settings::Settings;
 use crate::sync::lock;
+use crate::watch::{self, Rules};
 
 #[derive(Debug)]
 pub(crate) struct Daemons {
     settings: Arc<Settings>,
     guard: Arc<AllowedHosts>,
+    /// How daemons are watched, if they are: the user's own, and others.
+    rules: Option<(Rules, Rules)>,
     own: Arc<Daemon>,
     others: Mutex<Others>,
 }
@@ -34,6 +37,10 @@ impl Daemons {
         Self {
             own: Arc::new(daemon(&settings, settings.docker_host.clone(), None)),
             guard: Arc::new(settings.allowed_hosts.clone()),
+            rules: settings.watch.map(|refresh| {
+                let rules = |idle| Rules { refresh, idle };
+                (rules(None), rules(Some(settings.limits.watch_idle)))
+            }),
             others: Mutex::default(),
             settings,
         }
@@ -41,6 +48,14 @@ impl Daemons {
 
     /// The user's own daemon.
     pub(crate) fn own(&self) -> Arc<Daemon> {
+        if let Some((rules, _)) = &self.rules {
+            watch::ensure(&self.own, rules);
+        }
+        self.own_as_it_is()
+    }
+
+    /// The same without beginning to watch it: needs no runtime.
+    pub(crate) fn own_as_it_is(&self) -> Arc<Daemon> {
         Arc::clone(&self.own)
     }
 
@@ -48,10 +63,7 @@ impl Daemons {
     /// always allowed, another one's host must be in `allowed_hosts`: a literal
     /// is checked here, what a name resolves to is checked before a connect.
     pub(crate) fn on_host(&self, host: &HostAddr) -> Result<Arc<Daemon>, Error> {
-        let endpoint = Endpoint::Tcp {
-            host: host.clone(),
-            port: self.settings.daemon_port,
-        };
+        let endpoint = self.endpoint(host);
         if endpoint == self.own.link.endpoint {
             return Ok(self.own());
         }
@@ -65,15 +77,51 @@ impl Daemons {
         let now = others.uses;
         if let Some((used, daemon)) = others.by_endpoint.get_mut(&endpoint) {
             *used = now;
+            self.ensure(daemon);
             return Ok(Arc::clone(daemon));
         }
         others.make_room(self.settings.limits.max_daemons)?;
         let guard = Some(Arc::clone(&self.guard));
         let daemon = Arc::new(daemon(&self.settings, endpoint.clone(), guard));
+        self.ensure(&daemon);
         others
             .by_endpoint
             .insert(endpoint, (now, Arc::clone(&daemon)));
         Ok(daemon)
+    }
+
+    /// The daemon of that host if it was asked before. Never waits.
+    pub(crate) fn known_on_host(&self, host: &HostAddr) -> Option<Arc<Daemon>> {
+        let endpoint = self.endpoint(host);
+        if endpoint == self.own.link.endpoint {
+            return Some(self.own_as_it_is());
+        }
+        let others = self.others.try_lock().ok()?;
+        let (_, daemon) = others.by_endpoint.get(&endpoint)?;
+        Some(Arc::clone(daemon))
+    }
+
+    fn endpoint(&self, host: &HostAddr) -> Endpoint {
+        Endpoint::Tcp {
+            host: host.clone(),
+            port: self.settings.daemon_port,
+        }
+    }
+
+    fn ensure(&self, daemon: &Arc<Daemon>) {
+        if let Some((_, rules)) = &self.rules {
+            watch::ensure(daemon, rules);
+        }
+    }
+
+    /// Which daemons may not be watched, and why; each once.
+    pub(crate) fn notices(&self) -> Vec<(String, Error)> {
+        let notice =
+            |daemon: &Daemon| Some((daemon.link.text.clone(), daemon.watch.take_notice()?));
+        let others = lock(&self.others);
+        let others = others.by_endpoint.values();
+        let daemons = std::iter::once(&self.own).chain(others.map(|(_, daemon)| daemon));
+        daemons.filter_map(|daemon| notice(daemon)).collect()
     }
 
     /// All of them, the user's own first.
@@ -90,14 +138,23 @@ impl Daemons {
     }
 }
 
+/// A watch holds on to its daemon.
+impl Drop for Daemons {
+    fn drop(&mut self) {
+        self.own.watch.stop();
+        let others = lock(&self.others);
+        let others = others.by_endpoint.values();
+        others.for_each(|(_, daemon)| daemon.watch.stop());
+    }
+}
+
 impl Others {
     /// Forgets the daemon that is longest out of use, if there is no room.
     fn make_room(&mut self, max: usize) -> Result<(), Error> {
         if self.by_endpoint.len() < max {
             return Ok(());
         }
-        let idle =
-            |(_, (_, daemon)): &(&Endpoint, &(u64, Arc<Daemon>))| Arc::strong_count(daemon) == 1;
+        let idle = |(_, (_, daemon)): &(&Endpoint, &(u64, Arc<Daemon>))| daemon.is_idle();
         let oldest = self
             .by_endpoint
             .iter()
@@ -105,7 +162,10 @@ impl Others {
             .min_by_key(|(_, (used, _))| *used)
             .map(|(endpoint, _)| endpoint.clone());
         match oldest.and_then(|endpoint| self.by_endpoint.remove(&endpoint)) {
-            Some(_) => Ok(()),
+            Some((_, daemon)) => {
+                daemon.watch.stop();
+                Ok(())
+            }
             None => Err(Error::Busy),
         }
     }

@@ -53,6 +53,8 @@ pub struct Found {
     pub port: DistPort,
     /// How that leads to the container.
     pub via: Via,
+    /// Whether this is what was last known, since the daemon cannot be reached.
+    pub stale: bool,
     /// The container.
     pub container: ContainerInfo,
 }

@@ -74,6 +74,13 @@ pub(crate) struct Interfaces {
 }
 
 impl Interfaces {
+    /// The last view, if it is not older than this. Never waits.
+    pub(crate) fn recent(&self, max_age: Duration) -> Option<Arc<View>> {
+        let last = self.last.try_lock().ok()?;
+        let last = last.as_ref().filter(|(at, _)| at.elapsed() < max_age);
+        last.map(|(_, view)| Arc::clone(view))
+    }
+
     /// A view that is not older than this.
     pub(crate) fn view(&self, max_age: Duration) -> Arc<View> {
         let mut last = lock(&self.last);

@@ -13,7 +13,7 @@ use crate::found::{ContainerInfo, DistPort, Family, Found, Via};
 use crate::host_addr::HostAddr;
 use crate::interfaces::{Interfaces, MAX_AGE, MAX_AGE_IN_DOUBT, View};
 use crate::route::{Vantage, Way, dist_port, route};
-use crate::settings::Settings;
+use crate::settings::{AddressMode, Settings};
 
 /// A `docker restart` stops the container for less than this.
 const RESTART: Duration = Duration::from_secs(1);
@@ -62,7 +62,7 @@ impl Lookout {
     pub(crate) async fn look(
         &self,
         target: &Target<'_>,
-        known: &mut Option<Container>,
+        known: &mut Option<Arc<Container>>,
     ) -> Result<Sight, Error> {
         let daemon = &target.daemon;
         // The first look may have been a long search; the id is enough now.
@@ -80,17 +80,14 @@ impl Lookout {
         }
         if let Some(other) = container.network_host() {
             match find(daemon, &Wanted::Ref(&other), None).await {
-                Ok(other) => container.join(other),
+                Ok(other) => Arc::make_mut(&mut container).join(&other),
                 Err(Error::NoSuchContainer) => return Err(Error::NoNetwork(Vec::new())),
                 Err(error) => return Err(error),
             }
         }
-        let port = match target.port {
-            Port::Of(name) => dist_port(&container, name, target.host.is_some(), &self.settings),
-            Port::Given(port) => DistPort::Known(port),
-        };
+        let port = self.port(target, &container);
         match (self.way(target, &container, port).await, port) {
-            (Ok(way), _) => Ok(Sight::Ready(found(way, container, daemon))),
+            (Ok(way), _) => Ok(Sight::Ready(found(way, &container, daemon))),
             (
                 Err(error @ (Error::NotPublished(_) | Error::NoNetwork(_))),
                 DistPort::Known(port),
@@ -102,6 +99,42 @@ impl Lookout {
         }
     }
 
+    /// The way to a container that runs, from what was known of it without
+    /// asking anybody. `view` gives our own addresses, not older than this.
+    pub(crate) fn recall(
+        &self,
+        target: &Target<'_>,
+        known: impl Fn(&Wanted<'_>) -> Option<Arc<Container>>,
+        view: impl Fn(Duration) -> Option<Arc<View>>,
+    ) -> Option<Found> {
+        let mut container = known(&target.wanted)?;
+        if let Some(other) = container.network_host() {
+            let other = known(&Wanted::Ref(&other))?;
+            Arc::make_mut(&mut container).join(&other);
+        }
+        let port = self.port(target, &container);
+        let host = known_host(target)?;
+        let way = self.choose(target, &container, port, host, view)?.ok()?;
+        Some(found(way, &container, &target.daemon))
+    }
+
+    /// Our own addresses, read anew if need be.
+    pub(crate) fn view(&self, max_age: Duration) -> Option<Arc<View>> {
+        Some(self.interfaces.view(max_age))
+    }
+
+    /// Our own addresses, if they were read a moment ago.
+    pub(crate) fn recent_view(&self, max_age: Duration) -> Option<Arc<View>> {
+        self.interfaces.recent(max_age)
+    }
+
+    fn port(&self, target: &Target<'_>, container: &Container) -> DistPort {
+        match target.port {
+            Port::Of(name) => dist_port(container, name, target.host.is_some(), &self.settings),
+            Port::Given(port) => DistPort::Known(port),
+        }
+    }
+
     async fn way(
         &self,
         target: &Target<'_>,
@@ -109,6 +142,19 @@ impl Lookout {
         port: DistPort,
     ) -> Result<Way, Error> {
         let host = host_address(target).await?;
+        let way = self.choose(target, container, port, host, |age| self.view(age));
+        way.unwrap_or(Err(Error::Cancelled))
+    }
+
+    /// `None` where there is no view of the age that it takes.
+    fn choose(
+        &self,
+        target: &Target<'_>,
+        container: &Container,
+        port: DistPort,
+        host: Option<IpAddr>,
+        view: impl Fn(Duration) -> Option<Arc<View>>,
+    ) -> Option<Result<Way, Error>> {
         let host_name = match &target.daemon.link.endpoint {
             Endpoint::Tcp { host, .. } => host.to_string(),
             Endpoint::Unix(_) => String::new(),
@@ -126,17 +172,17 @@ impl Lookout {
             };
             route(container, port, &vantage)
         };
-        let mut way = from(&self.interfaces.view(MAX_AGE));
+        let mut way = from(&*view(MAX_AGE)?);
         let own = |way: &Way| way.via != Via::Published;
-        if target.host.is_none() && !way.as_ref().is_ok_and(own) {
+        let in_doubt = target.host.is_none() && self.settings.address != AddressMode::Published;
+        if in_doubt && !way.as_ref().is_ok_and(own) {
             // No network matched: we may have joined one a moment ago.
-            way = from(&self.interfaces.view(MAX_AGE_IN_DOUBT));
+            way = from(&*view(MAX_AGE_IN_DOUBT)?);
         }
-        let way = way?;
-        match target.host {
-            Some(name) => self.permitted(way, host, name),
-            None => Ok(way),
-        }
+        Some(match (way, target.host) {
+            (Ok(way), Some(name)) => self.permitted(way, host, name),
+            (way, _) => way,
+        })
     }
 
     /// A daemon of another host says where its containers are; it does not
@@ -169,18 +215,27 @@ fn not_running(state: ContainerState) -> Result<Sight, Error> {
 /// The address of the daemon's host in the family: the one that we are
 /// connected to, if it is of that family.
 async fn host_address(target: &Target<'_>) -> Result<Option<IpAddr>, Error> {
+    match known_host(target) {
+        Some(host) => Ok(host),
+        None => {
+            let addresses = target.daemon.link.addresses().await?;
+            let fits = |ip: &IpAddr| target.family.has(*ip);
+            Ok(addresses.into_iter().find(fits))
+        }
+    }
+}
+
+/// The same without asking a name server; `None` if that were needed.
+fn known_host(target: &Target<'_>) -> Option<Option<IpAddr>> {
     let link = &target.daemon.link;
     let fits = |ip: &IpAddr| target.family.has(*ip);
     match &link.endpoint {
-        Endpoint::Unix(_) => Ok(None),
+        Endpoint::Unix(_) => Some(None),
         Endpoint::Tcp {
             host: HostAddr::Ip(ip),
             ..
-        } => Ok(Some(ip.to_canonical()).filter(fits)),
-        Endpoint::Tcp { .. } => match link.peer().filter(fits) {
-            Some(ip) => Ok(Some(ip)),
-            None => Ok(link.addresses().await?.into_iter().find(fits)),
-        },
+        } => Some(Some(ip.to_canonical()).filter(fits)),
+        Endpoint::Tcp { .. } => link.peer().filter(fits).map(Some),
     }
 }
 
@@ -195,15 +250,16 @@ fn is_local(daemon: &Daemon, host: Option<IpAddr>, view: &View) -> bool {
     }
 }
 
-fn found(way: Way, container: Container, daemon: &Daemon) -> Found {
+fn found(way: Way, container: &Container, daemon: &Daemon) -> Found {
     Found {
         address: way.address,
         port: way.port,
         via: way.via,
+        stale: false,
         container: ContainerInfo {
-            id: container.id,
-            name: container.name,
-            hostname: container.config.hostname,
+            id: container.id.clone(),
+            name: container.name.clone(),
+            hostname: container.config.hostname.clone(),
             daemon: daemon.link.text.clone(),
         },
     }

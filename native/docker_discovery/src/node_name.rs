@@ -2,6 +2,7 @@
 //! proof that a text was checked. Nothing reaches a URL but through them.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::error::Error;
 use crate::host_addr::HostAddr;
@@ -109,13 +110,13 @@ pub enum Scheme {
 
 /// A Docker container id or a prefix of one: 12 to 64 lower-case hex digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ContainerId(String);
+pub struct ContainerId(Arc<str>);
 
 impl ContainerId {
     /// `None` for anything but 12 to 64 lower-case hex digits.
     pub fn parse(text: &str) -> Option<Self> {
         let hex = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        ((12..=64).contains(&text.len()) && text.bytes().all(hex)).then(|| Self(text.to_owned()))
+        ((12..=64).contains(&text.len()) && text.bytes().all(hex)).then(|| Self(text.into()))
     }
 
     /// The digits.
@@ -125,7 +126,7 @@ impl ContainerId {
 
     /// Whether `prefix` names this id.
     pub fn starts_with(&self, prefix: &ContainerId) -> bool {
-        self.0.starts_with(&prefix.0)
+        self.0.starts_with(&*prefix.0)
     }
 }
 
@@ -163,7 +164,7 @@ impl fmt::Display for ContainerRef {
 
 impl From<ContainerId> for ContainerRef {
     fn from(id: ContainerId) -> Self {
-        Self(id.0)
+        Self(id.0.as_ref().to_owned())
     }
 }
 

@@ -79,12 +79,44 @@ impl Resolver {
                 self.find(&target, deadline).await
             }
             Scheme::InContainer { name, container } => {
-                let port = Port::Of(&name);
-                self.find(&self.local(&container, port, family), deadline)
-                    .await
+                let target = self.local(&container, Port::Of(&name), family);
+                self.find(&target, deadline).await
             }
             Scheme::Other => Err(Error::NoSuchContainer),
         }
+    }
+
+    /// Where a node is, if that is known for sure without asking anybody.
+    /// Needs no runtime and never waits. `scheme` is the node's.
+    pub fn peek(&self, node: &NodeName, scheme: &Scheme, family: Family) -> Option<Found> {
+        self.settings.watch?;
+        let target = match scheme {
+            Scheme::OnHost { id, host } => Target {
+                daemon: self.daemons.known_on_host(host)?,
+                wanted: Wanted::Id(id),
+                host: Some(host),
+                port: Port::Of(node.name()),
+                family,
+            },
+            Scheme::InContainer { name, container } => Target {
+                daemon: self.daemons.own_as_it_is(),
+                wanted: Wanted::Ref(container),
+                host: None,
+                port: Port::Of(name),
+                family,
+            },
+            Scheme::Other => return None,
+        };
+        target.daemon.watch.touch();
+        let known = |wanted: &Wanted<'_>| target.daemon.known.try_get(wanted);
+        let view = |max_age| self.lookout.recent_view(max_age);
+        self.lookout.recall(&target, known, view)
+    }
+
+    /// What there is to tell the user of daemons that cannot be followed, each
+    /// thing once: the daemon, and why.
+    pub fn notices(&self) -> Vec<(String, Error)> {
+        self.daemons.notices()
     }
 
     /// Where `port` of a container of the local daemon is.
@@ -110,10 +142,35 @@ impl Resolver {
         }
     }
 
-    /// Looks until the container is ready, cannot become so, or the time is up.
+    /// From memory, else from the daemon, else from what was last known.
     async fn find(&self, target: &Target<'_>, deadline: Instant) -> Result<Found, Error> {
+        let known = &target.daemon.known;
+        let view = |max_age| self.lookout.view(max_age);
+        if let Some(found) = self
+            .lookout
+            .recall(target, |wanted| known.get(wanted), view)
+        {
+            return Ok(found);
+        }
+        let asked = self.ask(target, deadline).await;
+        let Err(error @ (Error::Connect { .. } | Error::Tls { .. } | Error::Timeout)) = asked
+        else {
+            return asked;
+        };
+        let old = self
+            .lookout
+            .recall(target, |wanted| known.last_known(wanted), view);
+        let old = old.map(|found| Found {
+            stale: true,
+            ..found
+        });
+        old.ok_or(error)
+    }
+
+    /// Looks until the container is ready, cannot become so, or the time is up.
+    async fn ask(&self, target: &Target<'_>, deadline: Instant) -> Result<Found, Error> {
         let mut pause = FIRST_PAUSE;
-        let mut container: Option<Container> = None;
+        let mut container: Option<Arc<Container>> = None;
         let mut last_error: Option<Error> = None;
         let mut stopped_since: Option<Instant> = None;
         loop {

@@ -30,6 +30,9 @@ pub struct Settings {
     pub on_host_port: u16,
     /// Overrides what the daemon says its API version is.
     pub api_version: Option<ApiVersion>,
+    /// Time between two lists of a daemon whose events are followed; `None`
+    /// is to follow none, and to ask at each lookup.
+    pub watch: Option<Duration>,
     /// Bounds of time, size and number.
     pub limits: Limits,
 }
@@ -46,6 +49,7 @@ impl Default for Settings {
             remote_port: None,
             on_host_port: 12_345,
             api_version: None,
+            watch: None,
             limits: Limits::default(),
         }
     }
@@ -83,6 +87,8 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// How long an idle connection is kept.
     pub pool_idle: Duration,
+    /// How long the daemon of another host is followed after its last use.
+    pub watch_idle: Duration,
 }
 
 impl Default for Limits {
@@ -96,6 +102,7 @@ impl Default for Limits {
             max_inspected: 500,
             connect_timeout: Duration::from_secs(2),
             pool_idle: Duration::from_secs(30),
+            watch_idle: Duration::from_secs(600),
         }
     }
 }

@@ -4,14 +4,17 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use super::events::{EventTime, Events};
 use super::flights::{Answer, Flights};
 use super::http::Http;
 use super::transport::Link;
 use super::version::ApiVersion;
 use super::{DaemonInfo, DaemonState};
 use crate::error::Error;
+use crate::known::Known;
 use crate::settings::Limits;
 use crate::sync::lock;
+use crate::watch::Watch;
 
 /// A ping is two bytes long; whoever sends more is no daemon.
 const MAX_PING: u64 = 4096;
@@ -27,6 +30,9 @@ pub(crate) struct Daemon {
     /// None while nothing was negotiated; a daemon that tells none has none.
     version: Mutex<Option<Option<ApiVersion>>>,
     state: Arc<Mutex<DaemonState>>,
+    /// What is known of its containers.
+    pub(crate) known: Arc<Known>,
+    pub(crate) watch: Watch,
 }
 
 impl Daemon {
@@ -42,6 +48,8 @@ impl Daemon {
             fixed_version,
             version: Mutex::new(None),
             state: Arc::new(Mutex::new(DaemonState::Unknown)),
+            known: Arc::default(),
+            watch: Watch::default(),
         }
     }
 
@@ -94,23 +102,47 @@ impl Daemon {
         Ok(version)
     }
 
+    /// Its events from a moment of its own clock on, on a connection of their own.
+    pub(crate) async fn events(&self, since: Option<EventTime>) -> Result<Events, Error> {
+        let version = self.version().await?;
+        let path = versioned(version, &EventTime::path(since));
+        let opened = self.http.open(&path).await;
+        note(&self.state, opened.as_ref().err());
+        opened.map(Events::new)
+    }
+
+    /// Its own clock, a second or two ago; none if it does not tell.
+    pub(crate) async fn clock(&self) -> Result<Option<EventTime>, Error> {
+        match self.fetch("/_ping".to_owned(), MAX_PING).await {
+            Ok(reply) => Ok(reply.date),
+            Err(Error::Status { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn fetch(&self, path: String, limit: u64) -> Answer {
-        let (http, state, asked) = (
-            Arc::clone(&self.http),
-            Arc::clone(&self.state),
-            path.clone(),
-        );
+        let (http, state) = (Arc::clone(&self.http), Arc::clone(&self.state));
+        let (known, asked) = (Arc::clone(&self.known), path.clone());
         let request = async move {
-            let answer = http.get(&asked, limit).await;
-            *lock(&state) = match &answer {
-                Err(
-                    error @ (Error::Connect { .. } | Error::Tls { .. } | Error::HostNotAllowed(_)),
-                ) => DaemonState::Down(error.clone()),
-                _ => DaemonState::Up,
-            };
+            let asked_at = known.mark();
+            let mut answer = http.get(&asked, limit).await;
+            note(&state, answer.as_ref().err());
+            if let Ok(reply) = &mut answer {
+                reply.asked_at = asked_at;
+            }
             answer
         };
-        self.flights.ask(path, request).await
+        let was_down = matches!(*lock(&self.state), DaemonState::Down(_));
+        let answer = self.flights.ask(path, request).await;
+        if was_down && answer.is_ok() {
+            self.watch.wake();
+        }
+        answer
+    }
+
+    /// Whether nothing is asked of it now.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.flights.count() == 0
     }
 
     /// A lookup ran out of time waiting for it.
@@ -121,6 +153,7 @@ impl Daemon {
     /// What is known of it.
     pub(crate) fn info(&self) -> DaemonInfo {
         let version = lock(&self.version).flatten();
+        let (_, containers, known) = self.known.count();
         DaemonInfo {
             endpoint: self.link.endpoint.clone(),
             state: lock(&self.state).clone(),
@@ -129,6 +162,9 @@ impl Daemon {
             coalesced: self.flights.coalesced(),
             in_flight: self.flights.count(),
             reconnects: self.link.connects().saturating_sub(1),
+            watch: self.watch.state(),
+            containers,
+            known,
         }
     }
 }
@@ -137,6 +173,15 @@ impl fmt::Debug for Daemon {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Daemon({})", self.link.text)
     }
+}
+
+fn note(state: &Mutex<DaemonState>, error: Option<&Error>) {
+    *lock(state) = match error {
+        Some(error @ (Error::Connect { .. } | Error::Tls { .. } | Error::HostNotAllowed(_))) => {
+            DaemonState::Down(error.clone())
+        }
+        _ => DaemonState::Up,
+    };
 }
 
 fn versioned(version: Option<ApiVersion>, path: &str) -> String {

@@ -8,7 +8,7 @@ use crate::error::{ContainerState, Error};
 use crate::node_name::{ContainerId, ContainerRef};
 
 /// The fields of a container that a lookup uses.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Container {
     #[serde(deserialize_with = "decode::container_id")]
@@ -25,7 +25,7 @@ pub(crate) struct Container {
     pub(crate) network_settings: NetworkSettings,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct State {
     #[serde(deserialize_with = "or_default")]
@@ -36,7 +36,7 @@ struct State {
     paused: bool,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct Config {
     #[serde(deserialize_with = "or_default")]
@@ -49,7 +49,7 @@ pub(crate) struct Config {
     exposed_ports: TcpPorts,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct HostConfig {
     #[serde(deserialize_with = "or_default")]
@@ -88,6 +88,24 @@ impl Container {
             || self.network_settings.has_alias(name)
     }
 
+    /// What it is called besides its name: its Compose service, its hostname,
+    /// whole and first label, and its aliases. Some of them more than once.
+    pub(crate) fn also_called(&self) -> impl Iterator<Item = &str> {
+        let hostname = self.config.hostname.as_str();
+        let label = hostname.split('.').next();
+        let hostnames = [Some(hostname), label, self.service()];
+        let hostnames = hostnames
+            .into_iter()
+            .flatten()
+            .filter(|name| !name.is_empty());
+        hostnames.chain(self.network_settings.aliases())
+    }
+
+    /// The Compose service that it is of.
+    pub(crate) fn service(&self) -> Option<&str> {
+        self.config.labels.get("com.docker.compose.service")
+    }
+
     /// The container whose network this one uses instead of its own.
     pub(crate) fn network_host(&self) -> Option<ContainerRef> {
         let mode = self.host_config.network_mode.as_str();
@@ -101,10 +119,10 @@ impl Container {
     }
 
     /// Makes it use the other one's network, as `network_mode: container:` does.
-    pub(crate) fn join(&mut self, other: Self) {
-        self.host_config = other.host_config;
-        self.network_settings = other.network_settings;
-        self.config.exposed_ports = other.config.exposed_ports;
+    pub(crate) fn join(&mut self, other: &Self) {
+        self.host_config = other.host_config.clone();
+        self.network_settings = other.network_settings.clone();
+        self.config.exposed_ports = other.config.exposed_ports.clone();
     }
 
     /// Whether Docker was told to publish this port and has yet to do it, as

@@ -56,7 +56,7 @@ pub(crate) fn port(text: &str) -> Option<u16> {
 }
 
 /// `Config.Env`, of which `ERL_DIST_PORT` is kept if it is a port.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EnvPort(pub(crate) Option<u16>);
 
 impl<'de> Deserialize<'de> for EnvPort {
@@ -107,7 +107,7 @@ impl<'de> Deserialize<'de> for Variable {
 }
 
 /// Labels, of which ours and Compose's are kept.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Labels(Vec<(String, String)>);
 
 impl Labels {
@@ -173,7 +173,7 @@ impl<'de> Deserialize<'de> for Key {
 }
 
 /// The keys of a map such as `{"12345/tcp": …}`, as TCP ports.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TcpPorts(pub(crate) Vec<u16>);
 
 impl<'de> Deserialize<'de> for TcpPorts {

@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::node_name::{ContainerId, ContainerRef};
 
 /// What a container is asked for by.
+#[derive(Clone, Copy)]
 pub(crate) enum Wanted<'a> {
     /// An id, and nothing but an id.
     Id(&'a ContainerId),
@@ -71,9 +72,9 @@ pub(crate) async fn find(
     daemon: &Arc<Daemon>,
     wanted: &Wanted<'_>,
     network: Option<&str>,
-) -> Result<Container, Error> {
+) -> Result<Arc<Container>, Error> {
     match (inspect(daemon, wanted.as_str()).await?, wanted) {
-        (Answer::One(container), _) if wanted.is(&container) => Ok(*container),
+        (Answer::One(container), _) if wanted.is(&container) => Ok(container),
         // Docker looks at ids last, so there is none.
         (Answer::None, Wanted::Id(_)) => Err(Error::NoSuchContainer),
         _ => search(daemon, wanted, network).await,
@@ -84,15 +85,15 @@ pub(crate) async fn find(
 pub(crate) async fn reinspect(
     daemon: &Arc<Daemon>,
     id: &ContainerId,
-) -> Result<Option<Container>, Error> {
+) -> Result<Option<Arc<Container>>, Error> {
     match inspect(daemon, id.as_str()).await? {
-        Answer::One(container) if container.id.starts_with(id) => Ok(Some(*container)),
+        Answer::One(container) if container.id.starts_with(id) => Ok(Some(container)),
         _ => Ok(None),
     }
 }
 
 enum Answer {
-    One(Box<Container>),
+    One(Arc<Container>),
     None,
     Several,
 }
@@ -100,7 +101,11 @@ enum Answer {
 async fn inspect(daemon: &Arc<Daemon>, reference: &str) -> Result<Answer, Error> {
     let path = format!("/containers/{reference}/json");
     match daemon.get(&path, daemon.limits.max_body).await {
-        Ok(reply) => Ok(Answer::One(Box::new(Container::decode(&reply.body)?))),
+        Ok(reply) => {
+            let container = Arc::new(Container::decode(&reply.body)?);
+            daemon.known.learn(reply.asked_at, &container);
+            Ok(Answer::One(container))
+        }
         Err(Error::Status { code: 404, .. }) => Ok(Answer::None),
         Err(Error::Status { message, .. }) if is_ambiguous(&message) => Ok(Answer::Several),
         Err(error) => Err(error),

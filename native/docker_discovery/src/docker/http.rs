@@ -15,10 +15,12 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::Semaphore;
 
 use super::endpoint::{Authority, Endpoint};
+use super::events::EventTime;
 use super::transport::{Connector, Link};
 use super::version::ApiVersion;
 use crate::errno::Errno;
 use crate::error::Error;
+use crate::index::Mark;
 use crate::settings::Limits;
 
 /// Idle connections kept per daemon: as many as a search uses at a time.
@@ -34,6 +36,10 @@ const MAX_MESSAGE: usize = 256;
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(crate) api_version: Option<ApiVersion>,
+    /// The daemon's clock, in whole seconds and a second back.
+    pub(crate) date: Option<EventTime>,
+    /// The index when it was asked.
+    pub(crate) asked_at: Mark,
     pub(crate) body: Bytes,
 }
 
@@ -89,9 +95,7 @@ impl Http {
     /// error; a redirect is not followed.
     pub(crate) async fn get(&self, path: &str, limit: u64) -> Result<Reply, Error> {
         let _turn = self.turns.acquire().await.map_err(|_| Error::Cancelled)?;
-        let uri: Uri = format!("{}{path}", self.base)
-            .parse()
-            .map_err(|_| self.link.failed(Errno::Einval))?;
+        let uri = self.uri(path)?;
         let response = match self.send(&self.pooled, uri.clone()).await {
             Err(Failure::Stale) => self.send(&self.fresh, uri).await,
             sent => sent,
@@ -101,6 +105,24 @@ impl Http {
             Err(Failure::Stale) => Err(self.link.failed(Errno::Econnreset)),
             Err(Failure::Final(error)) => Err(error),
         }
+    }
+
+    /// The body of a GET that has no end. It takes nobody's turn.
+    pub(crate) async fn open(&self, path: &str) -> Result<Incoming, Error> {
+        let response = match self.send(&self.fresh, self.uri(path)?).await {
+            Ok(response) => response,
+            Err(Failure::Stale) => return Err(self.link.failed(Errno::Econnreset)),
+            Err(Failure::Final(error)) => return Err(error),
+        };
+        match response.status().is_success() {
+            true => Ok(response.into_body()),
+            false => Err(refused(response).await),
+        }
+    }
+
+    fn uri(&self, path: &str) -> Result<Uri, Error> {
+        let uri = format!("{}{path}", self.base).parse();
+        uri.map_err(|_| self.link.failed(Errno::Einval))
     }
 
     async fn send(
@@ -140,22 +162,29 @@ impl Http {
 }
 
 async fn receive(response: Response<Incoming>, limit: u64) -> Result<Reply, Error> {
-    let status = response.status();
-    let api_version = response
-        .headers()
-        .get("api-version")
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| ApiVersion::parse(text).ok());
-    if status.is_success() {
-        let body = collect(response.into_body(), limit).await?;
-        return Ok(Reply { api_version, body });
+    if !response.status().is_success() {
+        return Err(refused(response).await);
     }
+    let header = |name: &str| response.headers().get(name)?.to_str().ok();
+    let api_version = header("api-version").and_then(|text| ApiVersion::parse(text).ok());
+    let date = header("date").and_then(EventTime::parse_date);
+    let body = collect(response.into_body(), limit).await?;
+    Ok(Reply {
+        api_version,
+        date,
+        asked_at: Mark::default(),
+        body,
+    })
+}
+
+async fn refused(response: Response<Incoming>) -> Error {
+    let code = response.status().as_u16();
     // What counts is the status; a text that cannot be had is no text.
     let body = collect(response.into_body(), MAX_ERROR_BODY).await;
-    Err(Error::Status {
-        code: status.as_u16(),
+    Error::Status {
+        code,
         message: message(&body.unwrap_or_default()),
-    })
+    }
 }
 
 async fn collect(mut body: Incoming, limit: u64) -> Result<Bytes, Error> {

@@ -1,10 +1,17 @@
 //! The list of all containers, as `GET /containers/json?all=1` shows it.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 
+use super::container::Container;
 use super::decode::{self, Labels, or_default};
+use super::network::NetworkSettings;
 use crate::error::Error;
 use crate::node_name::ContainerId;
+
+/// Asks for all containers, running or not.
+pub(crate) const PATH: &str = "/containers/json?all=1";
 
 /// One container of the list.
 #[derive(Debug, Deserialize)]
@@ -18,6 +25,23 @@ pub(crate) struct Listed {
     state: String,
     #[serde(default, deserialize_with = "or_default")]
     labels: Labels,
+    #[serde(default, deserialize_with = "or_default")]
+    ports: Vec<Port>,
+    /// Its networks; the ports are not in there.
+    #[serde(default, deserialize_with = "or_default")]
+    network_settings: NetworkSettings,
+}
+
+/// A port, published or not.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Port {
+    #[serde(deserialize_with = "or_default")]
+    private_port: u16,
+    #[serde(deserialize_with = "or_default")]
+    public_port: u16,
+    #[serde(deserialize_with = "or_default", rename = "Type")]
+    protocol: String,
 }
 
 impl Listed {
@@ -30,7 +54,16 @@ impl Listed {
         self.state == "running"
     }
 
-    /// Whether it has this name. "/a/b" is a link of another container.
+    /// Its own name; "/a/b" is a link of another container.
+    pub(crate) fn name(&self) -> &str {
+        let mut names = self.names.iter();
+        let mut names = names
+            .by_ref()
+            .map(|name| name.strip_prefix('/').unwrap_or(name));
+        names.find(|name| !name.contains('/')).unwrap_or_default()
+    }
+
+    /// Whether it has this name.
     pub(crate) fn is_named(&self, name: &str) -> bool {
         self.names
             .iter()
@@ -40,5 +73,23 @@ impl Listed {
     /// Whether it is of this Compose service.
     pub(crate) fn is_of_service(&self, service: &str) -> bool {
         self.labels.get("com.docker.compose.service") == Some(service)
+    }
+
+    /// Whether an inspect that was made before may still be true, as far as a
+    /// list can tell: name, state, addresses, published ports.
+    pub(crate) fn agrees_with(&self, container: &Container) -> bool {
+        let networks = &container.network_settings;
+        self.name() == container.name
+            && self.is_running() == container.not_running().is_none()
+            && self.network_settings.addresses().eq(networks.addresses())
+            && self.published() == networks.published()
+    }
+
+    fn published(&self) -> BTreeSet<(u16, u16)> {
+        let published = |port: &&Port| port.public_port != 0 && port.protocol == "tcp";
+        let ports = self.ports.iter().filter(published);
+        ports
+            .map(|port| (port.private_port, port.public_port))
+            .collect()
     }
 }

@@ -4,10 +4,11 @@ pub(crate) mod client;
 pub(crate) mod container;
 pub(crate) mod decode;
 pub(crate) mod endpoint;
+pub(crate) mod events;
 pub(crate) mod find;
 mod flights;
 mod http;
-mod list;
+pub(crate) mod list;
 mod network;
 mod search;
 pub(crate) mod transport;
@@ -17,6 +18,7 @@ use endpoint::Endpoint;
 use version::ApiVersion;
 
 use crate::error::Error;
+use crate::watch::WatchState;
 
 /// What is known of a daemon, for people who look for a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +37,12 @@ pub struct DaemonInfo {
     pub in_flight: usize,
     /// Connects after the first.
     pub reconnects: u64,
+    /// Whether its events are followed.
+    pub watch: WatchState,
+    /// Containers that it is known to have, running or not.
+    pub containers: usize,
+    /// How many of them are answered from memory.
+    pub known: usize,
 }
 
 /// How the last request to a daemon went.

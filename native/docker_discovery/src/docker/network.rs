@@ -1,6 +1,6 @@
 //! A container's networks and published ports, as an inspect shows them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::decode::{self, or_default};
 
 /// `NetworkSettings`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct NetworkSettings {
     #[serde(deserialize_with = "or_default")]
@@ -19,7 +19,7 @@ pub(crate) struct NetworkSettings {
 }
 
 /// A port of the host that leads to one of the container's.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Binding {
     #[serde(deserialize_with = "or_default")]
@@ -29,7 +29,7 @@ struct Binding {
 }
 
 /// A container's place in one network.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub(crate) struct Network {
     #[serde(rename = "IPAddress", deserialize_with = "or_default")]
@@ -79,9 +79,32 @@ impl NetworkSettings {
 
     /// Whether it has this alias in a network.
     pub(crate) fn has_alias(&self, name: &str) -> bool {
+        self.aliases().any(|alias| alias == name)
+    }
+
+    /// Its aliases in all networks.
+    pub(crate) fn aliases(&self) -> impl Iterator<Item = &str> {
         self.networks()
             .flat_map(|(_, network)| network.aliases.iter().chain(&network.dns_names))
-            .any(|alias| alias == name)
+            .map(String::as_str)
+    }
+
+    /// Where it is in each network.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        self.networks()
+            .map(|(name, network)| (name, network.ipv4.as_str(), network.ipv6.as_str()))
+    }
+
+    /// The published TCP ports: the container's, and the host's for it.
+    pub(crate) fn published(&self) -> BTreeSet<(u16, u16)> {
+        let tcp = |(key, bindings): (&String, _)| Some((decode::tcp_port(key)?, bindings));
+        let ports = self.ports.iter().filter_map(tcp);
+        ports
+            .flat_map(|(port, bindings): (u16, &Option<Vec<Binding>>)| {
+                let targets = bindings.iter().flatten().filter_map(Binding::target);
+                targets.map(move |(_, host_port)| (port, host_port))
+            })
+            .collect()
     }
 
     /// The names of the networks, sorted.

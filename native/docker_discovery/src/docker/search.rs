@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt};
 use super::client::Daemon;
 use super::container::Container;
 use super::find::{Wanted, reinspect};
-use super::list::Listed;
+use super::list::{self, Listed};
 use crate::error::{ContainerState, Error};
 use crate::node_name::ContainerId;
 
@@ -24,10 +24,8 @@ pub(super) async fn search(
     daemon: &Arc<Daemon>,
     wanted: &Wanted<'_>,
     network: Option<&str>,
-) -> Result<Container, Error> {
-    let reply = daemon
-        .get("/containers/json?all=1", daemon.limits.max_list)
-        .await?;
+) -> Result<Arc<Container>, Error> {
+    let reply = daemon.get(list::PATH, daemon.limits.max_list).await?;
     let (direct, others): (Vec<_>, Vec<_>) = Listed::decode(&reply.body)?
         .into_iter()
         .partition(|listed| wanted.is_listed_as(listed));
@@ -58,8 +56,8 @@ pub(super) async fn search(
 /// What a search has found so far.
 #[derive(Default)]
 struct Matches {
-    running: Vec<Container>,
-    stopped: Vec<Container>,
+    running: Vec<Arc<Container>>,
+    stopped: Vec<Arc<Container>>,
     /// A container that could not be looked at: it may have been the one.
     unseen: Option<Error>,
 }
@@ -90,27 +88,27 @@ impl Matches {
         Ok(())
     }
 
-    fn add(&mut self, container: Container) {
+    fn add(&mut self, container: Arc<Container>) {
         match container.not_running() {
             None => self.running.push(container),
             Some(_) => self.stopped.push(container),
         }
     }
 
-    fn decide(mut self, network: Option<&str>) -> Result<Container, Error> {
+    fn decide(mut self, network: Option<&str>) -> Result<Arc<Container>, Error> {
         if self.running.len() > 1 {
-            let on_network = |container: &Container| {
+            let on_network = |container: &Arc<Container>| {
                 let label = container.config.labels.get("epmd-docker.network");
                 let networks = &container.network_settings;
                 network.or(label).is_some_and(|name| networks.is_on(name))
             };
             if self.running.iter().filter(|one| on_network(one)).count() != 1 {
-                return Err(ambiguous(self.running.into_iter().map(|one| one.id)));
+                return Err(ambiguous(self.running.iter().map(|one| one.id.clone())));
             }
             self.running.retain(on_network);
         }
         let stopped = || {
-            let key = |one: &Container| (one.not_running().map(liveliness), one.id.clone());
+            let key = |one: &Arc<Container>| (one.not_running().map(liveliness), one.id.clone());
             self.stopped.into_iter().min_by_key(key)
         };
         let none = self.unseen.unwrap_or(Error::NoSuchContainer);

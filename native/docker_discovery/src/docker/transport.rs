@@ -15,6 +15,7 @@ use std::time::Duration;
 use hyper::Uri;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::TokioIo;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
@@ -139,6 +140,7 @@ impl Link {
                     // Without it a request may wait 40 ms for an ACK; with an
                     // error it is only slower.
                     let _ = stream.set_nodelay(true);
+                    let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive());
                     *lock(&self.peer) = Some(ip);
                     return Ok(Box::new(stream));
                 }
@@ -155,6 +157,15 @@ impl Link {
             Err(_) => Err(self.failed(Errno::Etimedout)),
         }
     }
+}
+
+/// Who follows events may have nothing to say for days: this tells within some
+/// seconds that the other host has gone without a word.
+fn keepalive() -> TcpKeepalive {
+    TcpKeepalive::new()
+        .with_time(Duration::from_secs(5))
+        .with_interval(Duration::from_secs(3))
+        .with_retries(3)
 }
 
 impl fmt::Debug for Link {

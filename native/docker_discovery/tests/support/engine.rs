@@ -8,6 +8,7 @@ use std::time::Duration;
 use docker_discovery::{Endpoint, Resolver, Settings};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::broadcast;
 
 /// What the daemon does about one request, in this order.
 #[derive(Clone, Debug)]
@@ -22,6 +23,35 @@ pub enum Act {
     Endless(Vec<u8>),
     /// Say no more, and keep the connection.
     Hang,
+    /// Send what is fed, as it comes, until the feed is cut.
+    Feed(Feed),
+}
+
+/// Text for all connections that are fed from it, as for a stream of events.
+#[derive(Clone, Debug)]
+pub struct Feed(broadcast::Sender<Option<String>>);
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self(broadcast::channel(65_536).0)
+    }
+}
+
+impl Feed {
+    /// Sends this.
+    pub fn say(&self, text: impl ToString) {
+        let _ = self.0.send(Some(text.to_string()));
+    }
+
+    /// Closes the connections that are fed now.
+    pub fn cut(&self) {
+        let _ = self.0.send(None);
+    }
+
+    /// How many connections are fed.
+    pub fn readers(&self) -> usize {
+        self.0.receiver_count()
+    }
 }
 
 /// A request, as far as a test may want to look at it.
@@ -161,6 +191,15 @@ impl Engine {
                     Act::Close => return,
                     Act::Endless(bytes) => while stream.write_all(&bytes).await.is_ok() {},
                     Act::Hang => std::future::pending().await,
+                    Act::Feed(feed) => {
+                        let mut fed = feed.0.subscribe();
+                        while let Ok(Some(text)) = fed.recv().await {
+                            if stream.write_all(text.as_bytes()).await.is_err() {
+                                return;
+                            }
+                        }
+                        return;
+                    }
                 }
             }
         }

@@ -3,13 +3,14 @@
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::panic)]
 
 mod engine;
+pub mod living;
 
 use std::time::Duration;
 
 use docker_discovery::{Error, Family, Found, NodeName, Resolver};
 use serde_json::{Value, json};
 
-pub use engine::{Act, Asked, Engine};
+pub use engine::{Act, Asked, Engine, Feed};
 
 /// A whole answer.
 pub fn answer(status: &str, headers: &str, body: &str) -> Vec<Act> {
@@ -71,12 +72,29 @@ pub fn network(ip: &str, prefix: u8) -> Value {
 
 /// A container as the list shows it.
 pub fn listed(container: &Value) -> Value {
+    let settings = &container["NetworkSettings"];
     json!({
         "Id": container["Id"],
         "Names": [container["Name"]],
         "State": container["State"]["Status"],
         "Labels": container["Config"]["Labels"],
+        "Ports": settings["Ports"].as_object().map(listed_ports),
+        "NetworkSettings": {"Networks": settings["Networks"]},
     })
+}
+
+fn listed_ports(ports: &serde_json::Map<String, Value>) -> Vec<Value> {
+    let mut listed = Vec::new();
+    for (key, bindings) in ports {
+        let (port, protocol) = key.split_once('/').unwrap();
+        let port: u16 = port.parse().unwrap();
+        for binding in bindings.as_array().into_iter().flatten() {
+            let public: u16 = binding["HostPort"].as_str().unwrap().parse().unwrap();
+            listed.push(json!({"IP": binding["HostIp"], "PrivatePort": port,
+                "PublicPort": public, "Type": protocol}));
+        }
+    }
+    listed
 }
 
 /// A daemon's whole behaviour with these containers, as Docker 20.10 has it.

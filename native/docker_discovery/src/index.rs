@@ -1,0 +1,167 @@
+//! What is known of the containers of one daemon: pure data, without IO.
+//!
+//! The list of containers says which there are; what one looks like is only
+//! ever taken from an inspect. An event that touches a container makes what is
+//! known of it old (no longer `fresh`) until it has been inspected again, so
+//! that nothing here has to guess what an event did.
+
+mod change;
+mod find;
+mod news;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::docker::container::Container;
+use crate::docker::events::EventTime;
+use crate::node_name::ContainerId;
+
+pub(crate) use news::News;
+
+/// Containers that somebody asked for before the index was there to know them.
+const MAX_ASKED: usize = 1024;
+
+/// A moment of the index: it moves on with each change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Mark(u64);
+
+/// The containers of a daemon.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    entries: BTreeMap<ContainerId, Entry>,
+    words: Words,
+    now: Mark,
+    /// When the stream of events began that is followed now.
+    stream: Option<Mark>,
+    /// Whether the list was read since then: only now can it be said what is not there.
+    live: bool,
+    /// What was removed while a list was on its way, if one is.
+    removed: Option<HashSet<ContainerId>>,
+    asked: HashSet<ContainerId>,
+    /// Whether all that runs is of interest, and not just what was asked for.
+    eager: bool,
+    /// Of the last event.
+    last_event: Option<EventTime>,
+    news: Vec<News>,
+}
+
+/// A container.
+#[derive(Debug, Default)]
+struct Entry {
+    name: Box<str>,
+    /// Whether it runs, or may run.
+    runs: bool,
+    /// When an event last said that it changes.
+    touched: Mark,
+    /// The last inspect.
+    details: Option<Arc<Container>>,
+    /// Whether nothing has happened to it since that inspect.
+    fresh: bool,
+    /// Whether subscribers know of it.
+    told: bool,
+}
+
+/// The ways from a word to a container.
+#[derive(Debug, Default)]
+struct Words {
+    /// By name. Docker lets no two containers have the same.
+    names: HashMap<Box<str>, ContainerId>,
+    /// By Compose service, hostname and alias.
+    called: HashMap<Box<str>, Vec<ContainerId>>,
+    /// How many run, or may run, and were not looked at since they changed.
+    unseen: usize,
+}
+
+impl Entry {
+    fn is_unseen(&self) -> bool {
+        self.runs && !self.fresh
+    }
+}
+
+impl Words {
+    fn add(&mut self, id: &ContainerId, entry: &Entry) {
+        self.unseen += usize::from(entry.is_unseen());
+        if !entry.name.is_empty() {
+            self.names.insert(entry.name.clone(), id.clone());
+        }
+        for word in entry.details.iter().flat_map(|one| one.also_called()) {
+            let ids = self.called.entry(word.into()).or_default();
+            if !ids.contains(id) {
+                ids.push(id.clone());
+            }
+        }
+    }
+
+    fn remove(&mut self, id: &ContainerId, entry: &Entry) {
+        self.unseen -= usize::from(entry.is_unseen());
+        // Another one may have got the name meanwhile.
+        if self.names.get(&entry.name) == Some(id) {
+            self.names.remove(&entry.name);
+        }
+        for word in entry.details.iter().flat_map(|one| one.also_called()) {
+            if let Some(ids) = self.called.get_mut(word) {
+                ids.retain(|other| other != id);
+                if ids.is_empty() {
+                    self.called.remove(word);
+                }
+            }
+        }
+    }
+}
+
+impl Index {
+    /// Now.
+    pub(crate) fn mark(&self) -> Mark {
+        self.now
+    }
+
+    /// How many containers there are, and how many of them are known.
+    pub(crate) fn count(&self) -> (usize, usize) {
+        let fresh = |entry: &&Entry| entry.fresh;
+        let known = self.entries.values().filter(fresh).count();
+        (self.entries.len(), known)
+    }
+
+    /// Whether it says what is there and what is not.
+    pub(crate) fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// The daemon's time of the last event.
+    pub(crate) fn last_event(&self) -> Option<EventTime> {
+        self.last_event
+    }
+
+    /// Whether this one runs and has to be inspected.
+    pub(crate) fn is_unseen(&self, id: &ContainerId) -> bool {
+        self.entries.get(id).is_some_and(Entry::is_unseen)
+    }
+
+    fn tick(&mut self) -> Mark {
+        self.now.0 += 1;
+        self.now
+    }
+
+    /// Changes an entry, which is made if need be.
+    fn change(&mut self, id: &ContainerId, change: impl FnOnce(&mut Entry)) {
+        let entry = self.entries.entry(id.clone()).or_insert_with(|| {
+            let entry = Entry::default();
+            self.words.add(id, &entry);
+            entry
+        });
+        self.words.remove(id, entry);
+        change(entry);
+        self.words.add(id, entry);
+    }
+
+    fn remove(&mut self, id: &ContainerId) {
+        if let Some(entry) = self.entries.remove(id) {
+            self.words.remove(id, &entry);
+            self.tell_down(entry);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;

@@ -1,0 +1,152 @@
+//! What changes an index: the stream of events, the list, and inspects.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::{Index, MAX_ASKED, Mark};
+use crate::docker::container::Container;
+use crate::docker::events::{Event, What};
+use crate::docker::list::Listed;
+use crate::node_name::ContainerId;
+
+impl Index {
+    /// The stream of events has begun: what is asked from now on stays true
+    /// until an event says otherwise.
+    pub(crate) fn stream_begins(&mut self) {
+        self.stream_ends();
+        self.stream = Some(self.tick());
+    }
+
+    /// It has ended: nothing is sure any more.
+    pub(crate) fn stream_ends(&mut self) {
+        self.tick();
+        self.stream = None;
+        self.live = false;
+        self.removed = None;
+        for entry in self.entries.values_mut() {
+            self.words.unseen += usize::from(entry.fresh && entry.runs);
+            entry.fresh = false;
+        }
+    }
+
+    /// Forgets all. For a daemon that is followed no longer.
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+        self.words = super::Words::default();
+        self.asked.clear();
+    }
+
+    /// Whether the container has to be inspected now.
+    pub(crate) fn apply(&mut self, event: &Event) -> bool {
+        let now = self.tick();
+        self.last_event = self.last_event.max(Some(event.time));
+        let id = &event.id;
+        if event.what == What::Removed {
+            self.remove(id);
+            if let Some(removed) = &mut self.removed {
+                removed.insert(id.clone());
+            }
+            return false;
+        }
+        let mut look = event.what == What::Other;
+        let mut down = false;
+        self.change(id, |entry| {
+            entry.touched = now;
+            entry.fresh = false;
+            if let Some(name) = &event.name {
+                entry.name = name.as_str().into();
+            }
+            match event.what {
+                What::Created | What::Stopped => {
+                    entry.runs = false;
+                    down = std::mem::take(&mut entry.told);
+                }
+                // Before a start come its networks: an inspect would wait for the start.
+                What::Network => look = entry.runs,
+                _ => entry.runs = true,
+            }
+        });
+        if down {
+            self.tell_old(id);
+        }
+        look
+    }
+
+    /// A list was asked for; hand the mark to [`Index::apply_list`].
+    pub(crate) fn list_begins(&mut self) -> Mark {
+        self.removed = Some(HashSet::new());
+        self.tick()
+    }
+
+    /// Takes over a list that was asked for at `asked_at`. What an event has
+    /// touched since then is left to its inspect: the list may be older.
+    pub(crate) fn apply_list(&mut self, asked_at: Mark, list: &[Listed]) {
+        self.tick();
+        let removed = self.removed.take().unwrap_or_default();
+        for listed in list.iter().filter(|one| !removed.contains(&one.id)) {
+            self.change(&listed.id, |entry| {
+                if entry.touched > asked_at {
+                    entry.runs |= !entry.fresh && listed.is_running();
+                    if !entry.name.is_empty() {
+                        return;
+                    }
+                } else {
+                    let details = entry.details.as_ref();
+                    entry.fresh &= details.is_some_and(|one| listed.agrees_with(one));
+                    // What is fresh has told by itself whether it runs.
+                    entry.runs = listed.is_running();
+                }
+                entry.name = listed.name().into();
+            });
+        }
+        let there: HashSet<_> = list.iter().map(|one| &one.id).collect();
+        let gone = self
+            .entries
+            .iter()
+            .filter(|(id, entry)| entry.touched <= asked_at && !there.contains(id));
+        let gone: Vec<_> = gone.map(|(id, _)| id.clone()).collect();
+        gone.iter().for_each(|id| self.remove(id));
+        self.live = self.stream.is_some();
+    }
+
+    /// What has to be inspected: of what runs and is not known that of which
+    /// somebody has wanted to know, or all of it.
+    pub(crate) fn wanted(&mut self) -> Vec<ContainerId> {
+        let asked = std::mem::take(&mut self.asked);
+        let wanted = self.entries.iter().filter(|(id, entry)| {
+            let of_interest = self.eager || entry.details.is_some() || asked.contains(*id);
+            entry.is_unseen() && of_interest
+        });
+        wanted.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Takes over an inspect that was asked for at `asked_at`, unless an event
+    /// has touched the container since.
+    pub(crate) fn learn(&mut self, asked_at: Mark, container: &Arc<Container>) {
+        let id = &container.id;
+        match self.entries.get(id) {
+            Some(entry) if entry.touched > asked_at => return,
+            Some(_) => {}
+            // Its events are still to come, or the list is.
+            None => {
+                if !self.live && self.asked.len() < MAX_ASKED {
+                    self.asked.insert(id.clone());
+                }
+                return;
+            }
+        }
+        let sure = self.stream.is_some_and(|began| began <= asked_at);
+        let runs = container.not_running().is_none();
+        let mut before = (false, None);
+        self.tick();
+        self.change(id, |entry| {
+            before = (entry.told, entry.details.replace(Arc::clone(container)));
+            entry.name = container.name.as_str().into();
+            entry.fresh = sure;
+            entry.runs = runs;
+        });
+        if sure {
+            self.tell(container, runs, before);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What is known of a daemon's containers, shared by those who learn it (the
+//! watch, and every inspect) and those who ask.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+
+use crate::docker::container::Container;
+use crate::docker::events::{Event, EventTime};
+use crate::docker::find::Wanted;
+use crate::docker::list::Listed;
+use crate::index::{Index, Mark, News};
+use crate::node_name::ContainerId;
+use crate::sync::lock;
+
+/// Is told each piece of news; says whether it wants more.
+type Subscriber = Box<dyn Fn(&News) -> bool + Send>;
+
+/// The index of a daemon, behind its lock. What is done under it is short, and
+/// never waits.
+#[derive(Default)]
+pub(crate) struct Known {
+    index: RwLock<Index>,
+    subscribers: Mutex<Vec<Subscriber>>,
+    /// Whether anybody watches, and so anything is worth remembering.
+    watched: AtomicBool,
+}
+
+impl Known {
+    /// The container, if it runs and nothing has happened to it since its
+    /// inspect.
+    pub(crate) fn get(&self, wanted: &Wanted<'_>) -> Option<Arc<Container>> {
+        self.read().get(wanted).cloned()
+    }
+
+    /// The same without waiting for a list that is being taken over.
+    pub(crate) fn try_get(&self, wanted: &Wanted<'_>) -> Option<Arc<Container>> {
+        match self.index.try_read() {
+            Ok(index) => index.get(wanted).cloned(),
+            Err(TryLockError::Poisoned(index)) => index.into_inner().get(wanted).cloned(),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// The last that was known of it.
+    pub(crate) fn last_known(&self, wanted: &Wanted<'_>) -> Option<Arc<Container>> {
+        self.read().last_known(wanted).cloned()
+    }
+
+    /// Now, for what is asked now.
+    pub(crate) fn mark(&self) -> Mark {
+        self.read().mark()
+    }
+
+    /// Begins to remember.
+    pub(crate) fn watched(&self) {
+        self.watched.store(true, Relaxed);
+    }
+
+    /// An inspect that was asked for then.
+    pub(crate) fn learn(&self, asked_at: Mark, container: &Arc<Container>) {
+        if self.watched.load(Relaxed) {
+            self.update(|index| index.learn(asked_at, container));
+        }
+    }
+
+    pub(crate) fn stream_begins(&self) {
+        self.update(Index::stream_begins);
+    }
+
+    pub(crate) fn stream_ends(&self) {
+        self.update(Index::stream_ends);
+    }
+
+    /// Whether its container has to be inspected.
+    pub(crate) fn apply(&self, event: &Event) -> bool {
+        self.update(|index| index.apply(event))
+    }
+
+    pub(crate) fn list_begins(&self) -> Mark {
+        self.update(Index::list_begins)
+    }
+
+    pub(crate) fn apply_list(&self, asked_at: Mark, list: &[Listed]) {
+        self.update(|index| index.apply_list(asked_at, list));
+    }
+
+    /// What has to be inspected.
+    pub(crate) fn wanted(&self) -> Vec<ContainerId> {
+        self.write().wanted()
+    }
+
+    pub(crate) fn last_event(&self) -> Option<EventTime> {
+        self.read().last_event()
+    }
+
+    /// Whether it says what there is, how many containers that are, and how
+    /// many of them are known.
+    pub(crate) fn count(&self) -> (bool, usize, usize) {
+        let index = self.read();
+        let (all, known) = index.count();
+        (index.is_live(), all, known)
+    }
+
+    /// Whether this one is still to be inspected.
+    pub(crate) fn is_unseen(&self, id: &ContainerId) -> bool {
+        self.read().is_unseen(id)
+    }
+
+    /// Forgets all containers.
+    pub(crate) fn clear(&self) {
+        self.update(Index::clear);
+    }
+
+    fn update<T>(&self, change: impl FnOnce(&mut Index) -> T) -> T {
+        let mut index = self.write();
+        let result = change(&mut index);
+        let news = index.take_news();
+        drop(index);
+        if !news.is_empty() {
+            self.tell(&news);
+        }
+        result
+    }
+
+    fn tell(&self, news: &[News]) {
+        let mut subscribers = lock(&self.subscribers);
+        if subscribers.is_empty() {
+            return;
+        }
+        subscribers.retain(|subscriber| news.iter().all(subscriber));
+        if subscribers.is_empty() {
+            drop(subscribers);
+            self.write().tell_nobody();
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Index> {
+        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,210 @@
+//! From one stream of events: list, events, inspects, until the stream ends.
+
+use std::collections::{HashSet, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::{Rules, WatchState};
+use crate::docker::client::Daemon;
+use crate::docker::events::Events;
+use crate::docker::find::reinspect;
+use crate::docker::list::{self, Listed};
+use crate::error::Error;
+use crate::index::Mark;
+use crate::node_name::ContainerId;
+
+/// For the first word of the stream, which Docker says at once; a proxy that
+/// collects answers before it hands them on never does.
+const OPENING: Duration = Duration::from_secs(5);
+/// For a list, and for an inspect.
+const ANSWER: Duration = Duration::from_secs(30);
+/// Inspects at a time; look-ups come first.
+const LOOKERS: usize = 8;
+/// How often an inspect is repeated that an event has overtaken.
+const LOOKS: usize = 4;
+/// Between a hole in the stream and the next list.
+const AFTER_HOLE: Duration = Duration::from_secs(1);
+
+/// Why a daemon is not followed any more.
+pub(super) enum End {
+    Idle,
+    Lost(Error),
+    Forbidden(Error),
+}
+
+impl From<Error> for End {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Status {
+                code: 401 | 403..=405 | 501,
+                ..
+            } => Self::Forbidden(error),
+            error => Self::Lost(error),
+        }
+    }
+}
+
+pub(super) async fn follow(daemon: &Arc<Daemon>, rules: &Rules) -> End {
+    match open(daemon).await {
+        Ok(events) => {
+            daemon.known.stream_begins();
+            Follower::new(daemon, rules).run(events).await
+        }
+        Err(error) => error.into(),
+    }
+}
+
+/// From a little before now, by the daemon's clock: the stream's answer begins
+/// before the daemon has subscribed to its own events (20.10).
+async fn open(daemon: &Daemon) -> Result<Events, Error> {
+    let opening = async {
+        let since = match daemon.known.last_event() {
+            Some(time) => Some(time),
+            None => daemon.clock().await?,
+        };
+        daemon.events(since).await
+    };
+    timeout(OPENING, opening)
+        .await
+        .unwrap_or(Err(Error::Timeout))
+}
+
+type Listing = Pin<Box<dyn Future<Output = Result<(Mark, Vec<Listed>), Error>> + Send>>;
+type Look = Pin<Box<dyn Future<Output = ContainerId> + Send>>;
+
+struct Follower<'a> {
+    daemon: &'a Arc<Daemon>,
+    rules: &'a Rules,
+    listing: Option<Listing>,
+    next_list: Instant,
+    looks: FuturesUnordered<Look>,
+    queue: Queue,
+}
+
+impl<'a> Follower<'a> {
+    fn new(daemon: &'a Arc<Daemon>, rules: &'a Rules) -> Self {
+        Self {
+            daemon,
+            rules,
+            listing: Some(list(daemon)),
+            next_list: Instant::now() + rules.refresh,
+            looks: FuturesUnordered::new(),
+            queue: Queue::default(),
+        }
+    }
+
+    async fn run(mut self, mut events: Events) -> End {
+        loop {
+            tokio::select! {
+                event = events.next() => match event {
+                    Ok(Some(event)) if self.daemon.known.apply(&event) => self.queue.add(event.id),
+                    Ok(Some(_)) => {}
+                    Ok(None) => return End::Lost(self.daemon.link.failed(crate::Errno::Econnreset)),
+                    Err(_) => self.hole(),
+                },
+                listed = listed(&mut self.listing) => match listed {
+                    Ok((asked_at, list)) => self.listed(asked_at, &list),
+                    Err(error) => return error.into(),
+                },
+                Some(id) = self.looks.next() => self.queue.done(&id),
+                () = sleep_until(self.next_list) => {
+                    if self.daemon.watch.is_idle(self.rules) {
+                        return End::Idle;
+                    }
+                    self.next_list = Instant::now() + self.rules.refresh;
+                    self.listing.get_or_insert_with(|| list(self.daemon));
+                }
+                () = self.daemon.watch.wake.notified() => self.want(),
+            }
+            self.look();
+        }
+    }
+
+    /// What was said there is not known: everything is old, and listed again.
+    fn hole(&mut self) {
+        self.daemon.known.stream_begins();
+        self.listing = None;
+        self.next_list = self.next_list.min(Instant::now() + AFTER_HOLE);
+    }
+
+    fn listed(&mut self, asked_at: Mark, list: &[Listed]) {
+        self.listing = None;
+        self.daemon.known.apply_list(asked_at, list);
+        self.daemon.watch.set(WatchState::Following);
+        self.want();
+    }
+
+    fn want(&mut self) {
+        let wanted = self.daemon.known.wanted();
+        wanted.into_iter().for_each(|id| self.queue.add(id));
+    }
+
+    fn look(&mut self) {
+        while self.looks.len() < LOOKERS {
+            let Some(id) = self.queue.take() else { break };
+            self.looks.push(look(self.daemon, id));
+        }
+    }
+}
+
+/// The answer, as soon as there is a list on its way.
+async fn listed(listing: &mut Option<Listing>) -> Result<(Mark, Vec<Listed>), Error> {
+    match listing {
+        Some(listing) => listing.await,
+        None => std::future::pending().await,
+    }
+}
+
+fn list(daemon: &Arc<Daemon>) -> Listing {
+    let asked_at = daemon.known.list_begins();
+    let daemon = Arc::clone(daemon);
+    Box::pin(async move {
+        let answer = timeout(ANSWER, daemon.get(list::PATH, daemon.limits.max_list)).await;
+        let reply = answer.unwrap_or(Err(Error::Timeout))?;
+        Ok((asked_at, Listed::decode(&reply.body)?))
+    })
+}
+
+/// Inspects a container, again where an event has overtaken the answer. What
+/// cannot be had stays unknown, and is asked when somebody wants to know.
+fn look(daemon: &Arc<Daemon>, id: ContainerId) -> Look {
+    let daemon = Arc::clone(daemon);
+    Box::pin(async move {
+        for _ in 0..LOOKS {
+            let looked = timeout(ANSWER, reinspect(&daemon, &id)).await;
+            if !matches!(looked, Ok(Ok(_))) || !daemon.known.is_unseen(&id) {
+                break;
+            }
+        }
+        id
+    })
+}
+
+/// Containers that wait to be inspected, each once, and those that are: an
+/// inspect notices by itself that it was overtaken.
+#[derive(Default)]
+struct Queue {
+    order: VecDeque<ContainerId>,
+    held: HashSet<ContainerId>,
+}
+
+impl Queue {
+    fn add(&mut self, id: ContainerId) {
+        if self.held.insert(id.clone()) {
+            self.order.push_back(id);
+        }
+    }
+
+    fn take(&mut self) -> Option<ContainerId> {
+        self.order.pop_front()
+    }
+
+    fn done(&mut self, id: &ContainerId) {
+        self.held.remove(id);
+    }
+}

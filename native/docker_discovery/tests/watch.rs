@@ -1,0 +1,395 @@
+//! What is answered from memory, and what is not: following a daemon's events.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod support;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+
+use docker_discovery::{ContainerState, DistPort, Error, WatchState};
+use serde_json::{Value, json};
+use support::living::{Living, event, own, peek, until_following, until_known};
+use support::{Act, Engine, answer, app, container, lookup, network, ok, until, world};
+
+const APP: &str = "x@app";
+
+fn address(ip: &str) -> IpAddr {
+    ip.parse().unwrap()
+}
+
+fn move_to(container: &mut Value, ip: &str) {
+    container["NetworkSettings"]["Networks"]["bridge"] = network(ip, 8);
+}
+
+fn set_state(container: &mut Value, state: &str) {
+    container["State"] =
+        json!({"Status": state, "Running": state == "running", "Paused": state == "paused"});
+}
+
+#[tokio::test]
+async fn a_known_name_needs_no_request() {
+    let living = Living::new(vec![app()]).await;
+    let resolver = living.resolver();
+    let found = until_known(&resolver, APP).await;
+    assert_eq!(found.address, address("127.0.0.9"));
+    assert!(!found.stale);
+    let asked = living.engine.asked().len();
+    for name in [
+        APP,
+        "x@aaaaaaaaaaaa",
+        &format!("x@{}", support::id("aaaaaaaaaaaa")),
+    ] {
+        assert_eq!(
+            lookup(&resolver, name).await.unwrap().address,
+            found.address
+        );
+        assert!(peek(&resolver, name).is_some(), "{name}");
+    }
+    assert_eq!(living.engine.asked().len(), asked);
+    let info = own(&resolver);
+    assert_eq!((info.containers, info.known), (1, 1));
+}
+
+#[tokio::test]
+async fn without_watch_each_lookup_asks_and_nothing_else_does() {
+    let living = Living::new(vec![app()]).await;
+    let resolver = living.resolver_with(|settings| settings.watch = None);
+    for _ in 0..3 {
+        lookup(&resolver, APP).await.unwrap();
+    }
+    assert_eq!(living.inspects(), 3);
+    assert_eq!(peek(&resolver, APP), None);
+    assert_eq!(living.engine.asked().len(), 4, "one ping");
+    assert_eq!(own(&resolver).watch, WatchState::Off);
+}
+
+#[tokio::test]
+async fn a_restart_is_seen_at_once() {
+    let living = Living::new(vec![app()]).await;
+    let resolver = living.resolver();
+    until_known(&resolver, APP).await;
+    living.change_first(|app| move_to(app, "127.0.0.10"));
+    let began = Instant::now();
+    living.happened("die", &app());
+    living.happened("start", &app());
+    until(|| peek(&resolver, APP).is_some_and(|found| found.address == address("127.0.0.10")))
+        .await;
+    assert!(
+        began.elapsed() < Duration::from_millis(50),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn what_has_stopped_is_not_known() {
+    let living = Living::new(vec![app()]).await;
+    let resolver = living.resolver();
+    for (action, state, expected) in [
+        ("die", "exited", ContainerState::Exited),
+        ("pause", "paused", ContainerState::Paused),
+    ] {
+        until_known(&resolver, APP).await;
+        living.change_first(|app| set_state(app, state));
+        living.happened(action, &app());
+        until(|| peek(&resolver, APP).is_none()).await;
+        let limit = Duration::from_millis(100);
+        assert_eq!(
+            support::lookup_in(&resolver, APP, limit).await,
+            Err(Error::NotRunning(expected))
+        );
+        living.change_first(|app| set_state(app, "running"));
+        living.happened("start", &app());
+        until(|| peek(&resolver, APP).is_some()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_new_name_replaces_the_old_one() {
+    let living = Living::new(vec![app()]).await;
+    let resolver = living.resolver();
+    until_known(&resolver, APP).await;
+    living.change_first(|app| app["Name"] = "/other".into());
+    living.happened("rename", &container("aaaaaaaaaaaa", "other"));
+    until(|| peek(&resolver, "x@other").is_some()).await;
+    assert_eq!(peek(&resolver, APP), None);
+    assert_eq!(lookup(&resolver, APP).await, Err(Error::NoSuchContainer));
+}
+
+#[tokio::test]
+async fn two_containers_that_swap_their_names() {
+    let (mut first, mut second) = (app(), container("bbbbbbbbbbbb", "other"));
+    move_to(&mut second, "127.0.0.10");
+    let living = Living::new(vec![first.clone(), second.clone()]).await;
+    let resolver = living.resolver();
+    until_known(&resolver, APP).await;
+    until_known(&resolver, "x@other").await;
+    first["Name"] = "/other".into();
+    second["Name"] = "/app".into();
+    living.change(|all| *all = vec![first.clone(), second.clone()]);
+    living.happened("rename", &container("aaaaaaaaaaaa", "between"));
+    living.happened("rename", &second);
+    living.happened("rename", &first);
+    let at = |name: &str| peek(&resolver, name).map(|found| found.address);
+    until(|| at("x@other") == Some(address("127.0.0.9"))).await;
+    until(|| at(APP) == Some(address("127.0.0.10"))).await;
+    assert_eq!(at("x@between"), None);
+}
+
+#[tokio::test]
+async fn a_network_that_is_left_is_not_used_any_more() {
+    let living = Living::new(vec![app()]).await;
+    let resolver = living.resolver();
+    until_known(&resolver, APP).await;
+    living.change_first(|app| {
+        app["NetworkSettings"]["Networks"] = json!({"zzz": network("127.0.0.11", 8)});
+    });
+    let attributes = json!({"container": support::id("aaaaaaaaaaaa"), "name": "bridge"});
+    let actor = json!({"ID": support::id("cccccccccccc"), "Attributes": attributes});
+    let left = json!({"Type": "network", "Action": "disconnect", "Actor": actor, "time": 7});
+    living.events.say(format!("{left}\n"));
+    until(|| peek(&resolver, APP).is_some_and(|found| found.address == address("127.0.0.11")))
+        .await;
+}
+
+#[tokio::test]
+async fn by_hostname_and_service_once_all_that_runs_was_seen() {
+    let mut web = container("bbbbbbbbbbbb", "project_web_1");
+    web["Config"]["Hostname"] = "web-host.example.org".into();
+    web["Config"]["Labels"] = json!({"com.docker.compose.service": "web"});
+    let living = Living::new(vec![app(), web.clone()]).await;
+    let resolver = living.resolver();
+    until_known(&resolver, APP).await;
+    assert_eq!(
+        peek(&resolver, "x@web-host"),
+        None,
+        "the other one was not looked at"
+    );
+    let found = until_known(&resolver, "x@web-host").await;
+    assert_eq!(peek(&resolver, "x@web"), Some(found));
+    // A second one of that service, which nobody has looked at yet, is first seen.
+    let mut twin = web.clone();
+    twin["Id"] = support::id("dddddddddddd").into();
+    twin["Name"] = "/project_web_2".into();
+    living.change(|all| all.push(twin.clone()));
+    living.happened("create", &twin);
+    living.happened("start", &twin);
+    until(|| own(&resolver).known == 3).await;
+    assert_eq!(peek(&resolver, "x@web"), None);
+    assert!(matches!(
+        lookup(&resolver, "x@web").await,
+        Err(Error::Ambiguous(_))
+    ));
+}
+
+#[tokio::test]
+async fn an_inspect_that_an_event_overtakes_is_not_believed() {
+    let living = Living::with(vec![app()], |asked| {
+        // What it was like before, said long after.
+        let slow = asked.path.ends_with("/app/json") && asked.nth == 2;
+        slow.then(|| [vec![Act::Wait(Duration::from_millis(100))], ok(&app())].concat())
+    })
+    .await;
+    let resolver = living.resolver();
+    until_known(&resolver, APP).await;
+    living.happened("pause", &app());
+    until(|| peek(&resolver, APP).is_none()).await;
+    let slow = {
+        let resolver = Arc::clone(&resolver);
+        tokio::spawn(async move { lookup(&resolver, APP).await })
+    };
+    until(|| living.engine.count("/app/json") == 2).await;
+    living.change_first(|app| move_to(app, "127.0.0.10"));
+    living.happened("unpause", &app());
+    until(|| peek(&resolver, APP).is_some()).await;
+    slow.await.unwrap().unwrap();
+    let found = peek(&resolver, APP).unwrap();
+    assert_eq!(found.address, address("127.0.0.10"));
+}
+
+#[tokio::test]
+async fn while_the_stream_is_down_all_is_asked_and_then_known_again() {
+    let living = Living::new(vec![app()]).await;
+    let resolver = living.resolver();
+    until_known(&resolver, APP).await;
+    // What happens meanwhile is told by no event.
+    living.change_first(|app| move_to(app, "127.0.0.10"));
+    living.events.cut();
+    until(|| peek(&resolver, APP).is_none_or(|found| found.address == address("127.0.0.10"))).await;
+    let found = lookup(&resolver, APP).await.unwrap();
+    assert_eq!((found.address, found.stale), (address("127.0.0.10"), false));
+    until(|| peek(&resolver, APP).is_some()).await;
+    assert_eq!(peek(&resolver, APP).unwrap().address, address("127.0.0.10"));
+    assert_eq!(own(&resolver).watch, WatchState::Following);
+    let streams = living.engine.asked();
+    let mut streams = streams.iter().filter(|one| one.path.contains("/events?"));
+    // The daemon's own time of the last event, if there was one.
+    assert!(streams.all(|one| !one.path.contains("since=")));
+}
+
+#[tokio::test]
+async fn the_stream_begins_at_the_daemons_own_time() {
+    let living = Living::with(vec![app()], |asked| {
+        let date = "Date: Sat, 21 Nov 2026 09:22:36 GMT\r\nApi-Version: 1.41\r\n";
+        (asked.path == "/_ping").then(|| answer("200 OK", date, "OK"))
+    })
+    .await;
+    let resolver = living.resolver();
+    until_known(&resolver, APP).await;
+    let since = |text: &str| {
+        let asked = living.engine.asked();
+        asked.iter().any(|one| one.path.ends_with(text))
+    };
+    assert!(since("&since=1795252955.000000000"), "a second before");
+    living.events.say(event("top", &app()));
+    let late = event("start", &app()).replace(":7}", ":1795252999000000042}");
+    let requests = living.inspects();
+    living.events.say(late);
+    until(|| living.inspects() > requests).await;
+    living.events.cut();
+    until(|| since("&since=1795252999.000000042")).await;
+}
+
+#[tokio::test]
+async fn only_if_the_daemon_is_away_does_the_last_known_answer_serve() {
+    let living = Living::new(vec![app(), container("bbbbbbbbbbbb", "other")]).await;
+    let resolver = living.resolver();
+    until_known(&resolver, APP).await;
+    let known = until_known(&resolver, "x@other").await;
+    living.happened("die", &app());
+    until(|| peek(&resolver, APP).is_none()).await;
+    living.dead.store(true, SeqCst);
+    living.events.cut();
+    until(|| peek(&resolver, "x@other").is_none()).await;
+    let found = lookup(&resolver, "x@other").await.unwrap();
+    assert!(found.stale);
+    assert_eq!(found.address, known.address);
+    // That it stopped was the last that was known of it.
+    assert!(matches!(
+        lookup(&resolver, APP).await,
+        Err(Error::Connect { .. })
+    ));
+    assert!(matches!(own(&resolver).watch, WatchState::Lost(_)));
+    living.dead.store(false, SeqCst);
+    assert!(!lookup(&resolver, "x@other").await.unwrap().stale);
+    until(|| peek(&resolver, "x@other").is_some()).await;
+}
+
+#[tokio::test]
+async fn what_may_not_be_followed_is_asked_and_said_once() {
+    for forbidden in ["/events?", "/containers/json"] {
+        let living = Living::with(vec![app()], move |asked| {
+            let refused = asked.path.contains(forbidden);
+            refused.then(|| answer("403 Forbidden", "", "the proxy says no"))
+        })
+        .await;
+        let resolver = living.resolver();
+        lookup(&resolver, APP).await.unwrap();
+        until(|| matches!(own(&resolver).watch, WatchState::Forbidden(_))).await;
+        let notices = resolver.notices();
+        assert_eq!(notices.len(), 1);
+        assert_eq!(notices[0].0, living.engine.endpoint.to_string());
+        assert!(matches!(&notices[0].1, Error::Status { code: 403, .. }));
+        assert_eq!(resolver.notices(), []);
+        let inspects = living.inspects();
+        for _ in 0..3 {
+            lookup(&resolver, APP).await.unwrap();
+        }
+        assert_eq!(living.inspects(), inspects + 3, "asked each time");
+        assert_eq!(peek(&resolver, APP), None);
+    }
+}
+
+#[tokio::test]
+async fn a_hole_in_the_stream_is_followed_by_a_new_list() {
+    let long = format!("{}\n", "x".repeat(3 << 20));
+    for hole in ["{not json\n", long.as_str(), "{\"Type\": 7}\n"] {
+        let living = Living::new(vec![app()]).await;
+        let resolver = living.resolver();
+        until_known(&resolver, APP).await;
+        let lists = living.engine.count("/containers/json?all=1");
+        living.change_first(|app| move_to(app, "127.0.0.10"));
+        living.events.say(hole);
+        until(|| living.engine.count("/containers/json?all=1") > lists).await;
+        until(|| peek(&resolver, APP).is_some_and(|one| one.address == address("127.0.0.10")))
+            .await;
+        // It goes on behind the hole, on the same connection.
+        living.happened("die", &app());
+        until(|| peek(&resolver, APP).is_none()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_list_finds_what_no_event_has_told() {
+    let living = Living::new(vec![app(), container("bbbbbbbbbbbb", "other")]).await;
+    let resolver =
+        living.resolver_with(|settings| settings.watch = Some(Duration::from_millis(100)));
+    until_known(&resolver, "x@other").await;
+    until_known(&resolver, APP).await;
+    let steady = living.inspects();
+    until(|| living.engine.count("/containers/json?all=1") > 4).await;
+    assert_eq!(
+        living.inspects(),
+        steady,
+        "what the list agrees with is not inspected again"
+    );
+    living.change(|all| {
+        move_to(&mut all[0], "127.0.0.10");
+        all.remove(1);
+    });
+    until(|| peek(&resolver, APP).is_some_and(|found| found.address == address("127.0.0.10")))
+        .await;
+    assert_eq!(peek(&resolver, "x@other"), None);
+    assert_eq!(own(&resolver).containers, 1);
+}
+
+#[tokio::test]
+async fn a_daemon_of_another_host_is_let_go_when_it_is_idle() {
+    let engine = Engine::tcp({
+        let inner = world(vec![app()]);
+        move |asked| match asked.path.contains("/events?") {
+            true => vec![support::say("HTTP/1.1 200 OK\r\n\r\n"), Act::Hang],
+            false => inner(asked),
+        }
+    })
+    .await;
+    let resolver = engine.resolver_with(|settings| {
+        settings.docker_host = docker_discovery::Endpoint::parse("unix:///nowhere").unwrap();
+        settings.daemon_port = engine.port();
+        settings.watch = Some(Duration::from_millis(50));
+        settings.limits.watch_idle = Duration::from_millis(300);
+    });
+    let node = "aaaaaaaaaaaa@127.0.0.1";
+    let found = lookup(&resolver, node).await.unwrap();
+    assert_eq!(found.port, DistPort::Known(32768));
+    until(|| peek(&resolver, node).is_some()).await;
+    let other = || resolver.daemons().remove(1);
+    // Who asks keeps it.
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(peek(&resolver, node).is_some());
+    }
+    until(|| other().watch == WatchState::Off).await;
+    assert_eq!((other().containers, peek(&resolver, node)), (0, None));
+    lookup(&resolver, node).await.unwrap();
+    until(|| peek(&resolver, node).is_some()).await;
+}
+
+#[tokio::test]
+async fn a_resolver_that_is_gone_follows_nothing() {
+    let living = Living::new(vec![app()]).await;
+    let resolver = living.resolver();
+    lookup(&resolver, APP).await.unwrap();
+    until_following(&resolver).await;
+    assert_eq!(living.events.readers(), 1);
+    drop(resolver);
+    living.happened("start", &app());
+    until(|| {
+        living.events.say("\n");
+        living.events.readers() == 0
+    })
+    .await;
+}
