@@ -50,7 +50,9 @@ eid_tcp`. Everything else here is for looking at what it does and for the node t
     source := epmd_docker_lookup:source(),
     version := 5..6,
     container => #{id := binary(), name := binary(), hostname := binary(), daemon := binary()},
-    network => binary()
+    network => binary(),
+    %% The daemon cannot be reached: this is what was last known.
+    stale => true
 }.
 %% Why something did not work; format_error/1 makes a sentence of each.
 -type reason() ::

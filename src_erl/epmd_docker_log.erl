@@ -36,6 +36,11 @@ format(#{what := context_ignored, context := Context}) ->
 format(#{what := epmd_module_missing}) ->
     {"epmd_docker: -proto_dist names one of its protocols, but -epmd_module epmd_docker is "
         "missing, so nodes are looked for with epmd", []};
+format(#{what := not_watched, daemon := Daemon, reason := Reason}) ->
+    {"epmd_docker: the events or the list of the Docker daemon at ~ts cannot be had (~ts), so it is "
+        "asked at each lookup; a proxy before it has to allow GET /events and /containers/json for "
+        "answers from memory, and watch = false says that it need not",
+        [Daemon, epmd_docker:format_error(Reason)]};
 format(#{what := lookup_failed, node := Node, reason := Reason}) ->
     {"epmd_docker: no address for '~ts': ~ts", [Node, epmd_docker:format_error(Reason)]};
 format(#{what := crash, where := Where, reason := Reason}) ->

@@ -20,7 +20,9 @@
     %% Distribution protocol version; 6 is every OTP since 25, and epmd says what it was told.
     version := 5..6,
     container => #{id := binary(), name := binary(), hostname := binary(), daemon := binary()},
-    network => binary()
+    network => binary(),
+    %% The daemon cannot be reached: this is what was last known.
+    stale => true
 }.
 %% One look-up on its way.
 -type query() :: #{
@@ -63,7 +65,9 @@ find(Name, Host, Family, Timeout, Flags) ->
 
 find_node(Node, Name, Host, Family, Timeout, Flags) ->
     Query = #{node => Node, name => Name, host => Host, family => Family, flags => Flags, deadline => epmd_docker_stock:deadline(Timeout)},
-    case epmd_docker_nif:peek(Node) of
+    case epmd_docker_nif:peek(Node, Family) of
+        {found, Kind, Found} ->
+            find_in_docker({ok, Found}, Query#{kind => Kind});
         {table, TableHost, Port} = Known ->
             case inet:parse_strict_address(unicode:characters_to_list(TableHost)) of
                 {ok, Ip} -> watched(epmd_docker_stock:at(Ip, Port, table, Query), Query);
@@ -76,17 +80,17 @@ find_node(Node, Name, Host, Family, Timeout, Flags) ->
         other ->
             in_worker(other, Query);
         Kind ->
-            find_in_docker(Query#{kind => Kind})
+            find_in_docker(unknown, Query#{kind => Kind})
     end.
 
 %% Most look-ups end here: a worker for them would cost two more switches between processes, which
 %% are 50 of 350 us on two cores (OTP 25).
-find_in_docker(Query) ->
+find_in_docker(Known, Query) ->
     case is_stock_alone(Query) of
         true ->
             in_worker(other, Query);
         false ->
-            case first_word(by_name(Query), Query) of
+            case known_or_said(Known, Query) of
                 {ok, #{port := Port} = Found} when is_integer(Port) ->
                     Result = {ok, docker_found(Found, Port, ?DIST_VERSION)},
                     ok = log(Query, Result),
@@ -94,6 +98,26 @@ find_in_docker(Query) ->
                 Said ->
                     in_worker({said, Said}, Query)
             end
+    end.
+
+known_or_said(unknown, Query) ->
+    Said = first_word(by_name(Query), Query),
+    ok = notices(),
+    Said;
+known_or_said(Known, _Query) ->
+    Known.
+
+%% The library does not log: who has asked says what there is to say, in a process of its own.
+notices() ->
+    case epmd_docker_nif:notices() of
+        [_ | _] = Notices ->
+            _ = spawn(fun() ->
+                [?LOG_WARNING(#{what => not_watched, daemon => Daemon, reason => Reason}, ?LOG_META)
+                 || {Daemon, Reason} <- Notices]
+            end),
+            ok;
+        _ ->
+            ok
     end.
 
 is_stock_alone(#{kind := on_host}) -> false;
@@ -283,9 +307,12 @@ docker_port({ok, #{port := Port} = Found}, _Query) ->
 docker_port(Other, _Query) ->
     Other.
 
-docker_found(#{address := Ip, via := Via, container := Container}, Port, Version) ->
+docker_found(#{address := Ip, via := Via, container := Container} = Docker, Port, Version) ->
     Found = #{address => Ip, port => Port, version => Version, container => Container},
-    case Via of
+    marked(Docker, case Via of
         {container, Network} -> Found#{source => container, network => Network};
         _ -> Found#{source => Via}
-    end.
+    end).
+
+marked(#{stale := true}, Found) -> Found#{stale => true};
+marked(_, Found) -> Found.

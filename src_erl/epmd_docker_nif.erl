@@ -12,7 +12,7 @@
 -export([load/0, path/0]).
 -define(NIFS, [
     configure/1,
-    peek/1,
+    peek/2,
     lookup/4,
     locate/5,
     cancel/1,
@@ -21,12 +21,13 @@
     table_set/1,
     table_list/0,
     daemons/0,
+    notices/0,
     creation/0
 ]).
 -export(?NIFS).
 -nifs(?NIFS).
 
--export_type([job/0, found/0, not_loaded/0]).
+-export_type([job/0, found/0, kind/0, not_loaded/0]).
 
 -type job() :: reference().
 -type not_loaded() :: {error, {nif_not_loaded, Detail :: binary()}}.
@@ -38,12 +39,15 @@
     %% epmd: ask the epmd at that address.
     port := inet:port_number() | epmd,
     via := {container, Network :: binary()} | published | host_network,
+    %% Whether the daemon cannot be reached, so that this is what was last known.
+    stale := boolean(),
     container := container()
 }.
+-type kind() :: on_host | in_container.
 -type reason() :: epmd_docker:reason().
 
 %% Both sides of the border carry this number (ABI in native/epmd_docker_nif/src/lib.rs).
--define(ABI, 2).
+-define(ABI, 3).
 -define(FAILED, {?MODULE, failed}).
 -define(CALLED, {?MODULE, called}).
 
@@ -137,14 +141,17 @@ stub(Function, Arguments, Before) ->
 -spec configure(map()) -> ok | {error, {bad_setting, atom(), binary()}} | not_loaded().
 configure(Settings) -> stub(?FUNCTION_NAME, [Settings]).
 
-?DOC("What memory knows of a node name: a table entry, or what kind of name it is.").
--spec peek(Node :: binary()) ->
+?DOC("""
+What memory knows of a node name: a table entry, the container with its address if nothing can have
+changed since it was inspected, or what kind of name it is.
+""").
+-spec peek(Node :: binary(), inet | inet6) ->
     {table, Host :: binary(), inet:port_number()}
-    | on_host
-    | in_container
+    | {found, kind(), found()}
+    | kind()
     | other
     | {error, reason()}.
-peek(Node) -> stub(?FUNCTION_NAME, [Node]).
+peek(Node, Family) -> stub(?FUNCTION_NAME, [Node, Family]).
 
 ?DOC("""
 Asks Docker where a node is. The answer is a message
@@ -192,6 +199,10 @@ table_list() -> stub(?FUNCTION_NAME, []).
 ?DOC("Each daemon that was asked so far, its state and counts.").
 -spec daemons() -> [map()] | not_loaded().
 daemons() -> stub(?FUNCTION_NAME, []).
+
+?DOC("Daemons whose events may not be followed, and why; each is told once.").
+-spec notices() -> [{Daemon :: binary(), reason()}] | not_loaded().
+notices() -> stub(?FUNCTION_NAME, []).
 
 ?DOC("A random creation for this incarnation of the node.").
 -spec creation() -> 4..16#FFFFFFFF | not_loaded().

@@ -85,7 +85,7 @@ native(Options) ->
     #{dist_port := DistPort, docker_host := DockerHost} = Options,
     Native = maps:with(
         [docker_daemon_port, allowed_hosts, address, network, remote_port, on_host_port,
-            api_version],
+            api_version, watch, refresh_interval],
         Options
     ),
     Native#{

@@ -80,7 +80,7 @@ hint(_, _, _) ->
 
 hint_log(Name, Host, Scheme, Flag) ->
     Node = unicode:characters_to_binary([Name, "@", Host]),
-    case is_binary(Node) andalso epmd_docker_nif:peek(Node) of
+    case is_binary(Node) andalso kind(epmd_docker_nif:peek(Node, inet)) of
         Scheme ->
             %% In a process of its own: a log handler may wait.
             _ = spawn(fun() ->
@@ -90,3 +90,6 @@ hint_log(Name, Host, Scheme, Flag) ->
         _ ->
             ok
     end.
+
+kind({found, Kind, _}) -> Kind;
+kind(Kind) -> Kind.

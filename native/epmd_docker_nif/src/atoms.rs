@@ -38,6 +38,8 @@ rustler::atoms! {
     on_host,
     in_container,
     other,
+    found,
+    stale,
     // Where an address came from
     address,
     port,
@@ -62,6 +64,8 @@ rustler::atoms! {
     remote_port,
     on_host_port,
     api_version,
+    watch,
+    refresh_interval,
     auto,
     // Daemons
     daemons,
@@ -72,4 +76,11 @@ rustler::atoms! {
     coalesced,
     in_flight,
     reconnects,
+    containers,
+    known,
+    off,
+    starting,
+    following,
+    lost,
+    forbidden,
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use docker_discovery::{
     ContainerInfo, ContainerState, DaemonInfo, DaemonState, DistPort, Errno, Error, Found, Via,
+    WatchState,
 };
 use rustler::{Atom, Encoder, Env, MapIterator, Term};
 
@@ -97,6 +98,7 @@ impl Encode for Found {
                 (atoms::address(), address(env, self.address)),
                 (atoms::port(), port),
                 (atoms::via(), via),
+                (atoms::stale(), self.stale.encode(env)),
                 (atoms::container(), container(env, &self.container)),
             ],
         )
@@ -136,8 +138,21 @@ pub(crate) fn daemon<'a>(env: Env<'a>, info: &DaemonInfo) -> Term<'a> {
             (atoms::coalesced(), info.coalesced.encode(env)),
             (atoms::in_flight(), info.in_flight.encode(env)),
             (atoms::reconnects(), info.reconnects.encode(env)),
+            (atoms::watch(), watch(env, &info.watch)),
+            (atoms::containers(), info.containers.encode(env)),
+            (atoms::known(), info.known.encode(env)),
         ],
     )
+}
+
+fn watch<'a>(env: Env<'a>, state: &WatchState) -> Term<'a> {
+    match state {
+        WatchState::Off => atoms::off().encode(env),
+        WatchState::Starting => atoms::starting().encode(env),
+        WatchState::Following => atoms::following().encode(env),
+        WatchState::Lost(error) => (atoms::lost(), reason(env, error)).encode(env),
+        WatchState::Forbidden(error) => (atoms::forbidden(), reason(env, error)).encode(env),
+    }
 }
 
 /// The value of `key` in a map of settings.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use docker_discovery::{ContainerRef, Entry, Error, Family, NodeName, Scheme};
 use rustler::{Atom, Binary, Encoder, Env, NifResult, ResourceArc, Term};
 
-use crate::job::{self, Job};
+use crate::job::{self, Encode, Job};
 use crate::{atoms, encode, settings, state};
 
 fn failed<'a>(env: Env<'a>, error: &Error) -> Term<'a> {
@@ -44,23 +44,28 @@ fn configure<'a>(env: Env<'a>, map: Term<'a>) -> Term<'a> {
     }
 }
 
-/// `peek(Node) -> {table, Host, Port} | on_host | in_container | other | {error, Reason}`:
-/// what memory knows of a name.
+/// `peek(Node, Family) -> {table, Host, Port} | {found, Kind, Found} | on_host | in_container | other |
+/// {error, Reason}`: what memory knows of a name.
 #[rustler::nif]
-fn peek<'a>(env: Env<'a>, node: Binary<'a>) -> Term<'a> {
+fn peek<'a>(env: Env<'a>, node: Binary<'a>, family: Atom) -> NifResult<Term<'a>> {
+    let family = decode_family(family)?;
     let node = match NodeName::parse(&node) {
         Ok(node) => node,
-        Err(error) => return failed(env, &error),
+        Err(error) => return Ok(failed(env, &error)),
     };
     if let Some(entry) = state::table().get(&node) {
-        return (atoms::table(), entry.host, entry.port).encode(env);
+        return Ok((atoms::table(), entry.host, entry.port).encode(env));
     }
-    match node.scheme() {
+    let scheme = node.scheme();
+    let kind = match scheme {
         Scheme::OnHost { .. } => atoms::on_host(),
         Scheme::InContainer { .. } => atoms::in_container(),
-        _ => atoms::other(),
-    }
-    .encode(env)
+        _ => return Ok(atoms::other().encode(env)),
+    };
+    Ok(match state::resolver().peek(&node, &scheme, family) {
+        Some(found) => (atoms::found(), kind, found.to_term(env)).encode(env),
+        None => kind.encode(env),
+    })
 }
 
 /// `lookup(Tag, Node, Family, TimeoutMs) -> {ok, Job} | {error, Reason}`: asks Docker. The answer
@@ -159,6 +164,15 @@ fn daemons(env: Env<'_>) -> Vec<Term<'_>> {
     daemons
         .iter()
         .map(|daemon| encode::daemon(env, daemon))
+        .collect()
+}
+
+/// `notices() -> [{Daemon, Reason}]`: daemons that do not allow to be followed, each told once.
+#[rustler::nif]
+fn notices(env: Env<'_>) -> Vec<(String, Term<'_>)> {
+    let notices = state::resolver().notices().into_iter();
+    notices
+        .map(|(daemon, error)| (daemon, encode::reason(env, &error)))
         .collect()
 }
 

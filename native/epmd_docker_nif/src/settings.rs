@@ -1,6 +1,8 @@
 //! Settings from the map that `epmd_docker_options` made. Erlang has checked types and ranges;
 //! what needs a parser of ours (endpoints, address ranges) is checked here.
 
+use std::time::Duration;
+
 use docker_discovery::{AddressMode, AllowedHosts, ApiVersion, Endpoint, Settings};
 use rustler::{Atom, Decoder, Term};
 
@@ -27,8 +29,14 @@ pub(crate) fn decode(map: Term<'_>) -> Result<Settings, BadSetting> {
             Some(text) => Some(checked(atoms::api_version(), ApiVersion::parse(&text))?),
             None => None,
         },
+        watch: watch(map)?,
         ..Settings::default()
     })
+}
+
+fn watch(map: Term<'_>) -> Result<Option<Duration>, BadSetting> {
+    let refresh = Duration::from_millis(value(map, atoms::refresh_interval())?);
+    Ok(value::<bool>(map, atoms::watch())?.then_some(refresh))
 }
 
 fn value<'a, T: Decoder<'a>>(map: Term<'a>, key: Atom) -> Result<T, BadSetting> {
