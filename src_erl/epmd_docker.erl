@@ -26,6 +26,8 @@ eid_tcp`. Everything else here is for looking at what it does and for the node t
     list_nodes/0,
     resolve/1,
     info/0,
+    subscribe/0, subscribe/1,
+    unsubscribe/0,
     format_error/1
 ]).
 
@@ -39,7 +41,7 @@ eid_tcp`. Everything else here is for looking at what it does and for the node t
     names/0, names/1
 ]).
 
--export_type([reason/0, node_name/0, host/0, resolved/0]).
+-export_type([reason/0, node_name/0, host/0, resolved/0, subscription/0, member/0]).
 
 -type node_name() :: node() | string() | binary().
 -type host() :: atom() | string() | binary() | inet:ip_address().
@@ -53,6 +55,23 @@ eid_tcp`. Everything else here is for looking at what it does and for the node t
     network => binary(),
     %% The daemon cannot be reached: this is what was last known.
     stale => true
+}.
+%% What subscribers want to hear of: everything where a key is missing.
+-type subscription() :: #{
+    %% The Docker host; the local daemon if it is missing.
+    host => host(),
+    %% A Compose project.
+    project => unicode:chardata()
+}.
+%% A container, as subscribers see it.
+-type member() :: #{
+    container := #{id := binary(), name := binary(), hostname := binary(), daemon := binary()},
+    %% First parts of node names, as far as its labels tell.
+    nodes := [binary()],
+    project := binary() | undefined,
+    service := binary() | undefined,
+    networks := [{Network :: binary(), Address :: binary()}],
+    ports := [{Inside :: inet:port_number(), OnHost :: inet:port_number()}]
 }.
 %% Why something did not work; format_error/1 makes a sentence of each.
 -type reason() ::
@@ -76,6 +95,7 @@ eid_tcp`. Everything else here is for looking at what it does and for the node t
     | timeout
     | busy
     | cancelled
+    | not_watched
     | {nif_not_loaded, Detail :: binary()}
     | epmd_docker_options:bad_setting().
 
@@ -149,6 +169,27 @@ info() ->
     #{settings => Settings, library => Library, library_path => epmd_docker_nif:path(),
         daemons => Daemons, nodes => Nodes, self => epmd_docker_self:name_and_port()}.
 
+?DOC("As `subscribe/1`, to all containers of the local daemon.").
+-spec subscribe() -> ok | {error, reason()}.
+subscribe() ->
+    subscribe(#{}).
+
+?DOC("""
+Tells the calling process which containers there are and what becomes of them: first a message
+`{epmd_docker, snapshot, [member()]}`, then `{epmd_docker, up | down | changed, member()}`. Replaces
+the process's earlier subscription. While the daemon cannot be reached there are no messages; what
+has changed meanwhile is told when it is back.
+""").
+-spec subscribe(subscription()) -> ok | {error, reason()}.
+subscribe(Options) ->
+    ok = unsubscribe(),
+    guarded(subscribe, fun() -> epmd_docker_subscription:start(Options) end).
+
+?DOC("Ends the calling process's subscription; messages on their way may still come.").
+-spec unsubscribe() -> ok.
+unsubscribe() ->
+    epmd_docker_subscription:stop().
+
 ?DOC("A sentence for each reason, for people.").
 -spec format_error(reason() | term()) -> unicode:chardata().
 format_error(Reason) ->
@@ -214,7 +255,7 @@ names() ->
     names(inet_db:gethostname()).
 
 ?DOC("""
-The nodes known at a host: what its epmd says, and this node itself. Never an error:
+The nodes known at a host: those in its containers, what its epmd says, and this node itself. Never an error:
 applications that look for a duplicate of themselves before they boot stop on one.
 """).
 -spec names(host()) -> {ok, [{Name :: string(), inet:port_number()}]}.
@@ -228,7 +269,13 @@ names(Host) ->
 address(Name, Host, Family) ->
     case epmd_docker_select:is_selecting(Name, Host) of
         true -> selected(Name, Host, Family);
-        false -> located(find(Name, Host, Family, #{watch => true}))
+        false -> address_for_connection(Name, Host, Family)
+    end.
+
+address_for_connection(Name, Host, Family) ->
+    case epmd_docker_lookup:known(Name, Host, Family) of
+        {ok, Address, Port} -> {ok, Address, Port, 6};
+        unknown -> located(find(Name, Host, Family, #{watch => true}))
     end.
 
 selected(Name, Host, Family) ->

@@ -10,11 +10,13 @@
 
 -export([watch/3, spawn_watch/2]).
 
+%% Where the connection goes to.
+-type place() :: #{address := inet:ip_address(), port := inet:port_number(), _ => _}.
 %% Text for the log: why, and what to look at.
 -type why() :: unicode:chardata().
 
 ?DOC("As `watch/3`, in a process of its own; the caller is the connection.").
--spec spawn_watch(Node :: binary(), epmd_docker_lookup:found()) -> ok.
+-spec spawn_watch(Node :: binary(), place()) -> ok.
 spawn_watch(Node, Found) ->
     Connection = self(),
     _ = spawn(fun() -> watch(Node, Found, erlang:monitor(process, Connection)) end),
@@ -24,7 +26,7 @@ spawn_watch(Node, Found) ->
 Waits until the monitored process of a connection to `Node` ends, or its handshake must be over:
 it goes on as the connection itself if all goes well.
 """).
--spec watch(Node :: binary(), epmd_docker_lookup:found(), Connection :: reference()) -> ok.
+-spec watch(Node :: binary(), place(), Connection :: reference()) -> ok.
 watch(Node, Found, Connection) ->
     receive
         {'DOWN', Connection, process, _, Reason} -> failed(Reason, Node, Found)

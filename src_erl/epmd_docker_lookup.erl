@@ -8,7 +8,7 @@
 -include("epmd_docker.hrl").
 ?MODULEDOC(false).
 
--export([find/4, find/5]).
+-export([known/3, find/4, find/5]).
 
 -export_type([found/0, source/0, query/0]).
 
@@ -45,6 +45,30 @@
 -define(HEDGE, 4).
 %% Whoever works keeps the deadline itself; this is for a machine that is busy (ms).
 -define(SLACK, 100).
+
+?DOC("""
+What a connection asks first: address and port, if they are known without asking anybody. The calling
+process is the connection's, and its handshake is watched.
+""").
+-spec known(string(), string(), inet | inet6) ->
+    {ok, inet:ip_address(), inet:port_number()} | unknown.
+known(Name, Host, Family) ->
+    case node_name(Name, Host) of
+        {ok, Node} -> known_node(epmd_docker_nif:address(Node, Family), Node, Host);
+        error -> unknown
+    end.
+
+known_node({Kind, Ip, Port}, Node, Host) ->
+    case Kind =:= in_container andalso epmd_docker_self:is_own_host(Host) of
+        %% Maybe stock Erlang's alone.
+        true ->
+            unknown;
+        false ->
+            ok = epmd_docker_handshake:spawn_watch(Node, #{address => Ip, port => Port}),
+            {ok, Ip, Port}
+    end;
+known_node(_, _, _) ->
+    unknown.
 
 ?DOC("As `find/5`, for a caller that makes no connection itself.").
 -spec find(string(), string(), inet | inet6, TimeoutMs :: pos_integer()) -> result().

@@ -6,10 +6,12 @@
 
 -export([names/1]).
 
-?DOC("What the epmd at that host knows, and this node if the host is this one.").
+?DOC("""
+What Docker and the epmd at that host know, and this node if the host is this one.
+""").
 -spec names(string()) -> {ok, [{string(), inet:port_number()}]}.
 names(Host) ->
-    {ok, lists:usort(own(Host) ++ from_epmd(Host))}.
+    {ok, lists:usort(own(Host) ++ others(Host))}.
 
 own(Host) ->
     case epmd_docker_self:name_and_port() of
@@ -22,11 +24,45 @@ own(Host) ->
             end
     end.
 
-%% erl_epmd:names/1 has no time limit of its own.
-from_epmd(Host) ->
+%% Both at a time; neither may hold up the other, nor net_kernel.
+others(Host) ->
     case epmd_docker_select:in_net_kernel() of
-        true -> [];
-        false -> limited(fun() -> epmd_names(Host) end)
+        true ->
+            [];
+        false ->
+            Timeout = timeout(),
+            limited(fun() ->
+                Job = ask_docker(Host, Timeout),
+                FromEpmd = limited(fun() -> epmd_names(Host) end, Timeout),
+                FromEpmd ++ docker_names(Job, Timeout)
+            end, 2 * Timeout)
+    end.
+
+ask_docker(Host, Timeout) ->
+    Tag = make_ref(),
+    case epmd_docker_nif:names(Tag, docker_host(Host), epmd_docker_boot:family(), Timeout) of
+        {ok, Job} -> {Tag, Job};
+        {error, _} -> none
+    end.
+
+docker_host(Host) ->
+    case epmd_docker_self:is_here(Host) of
+        true -> undefined;
+        false -> unicode:characters_to_binary(Host)
+    end.
+
+%% A daemon that is away knows no nodes. The job is named to the end, or it would be garbage.
+docker_names(none, _) ->
+    [];
+docker_names({Tag, Job}, Timeout) ->
+    receive
+        {epmd_docker_nif, Tag, {ok, Names}} ->
+            [{unicode:characters_to_list(Name), Port} || {Name, Port} <- Names];
+        {epmd_docker_nif, Tag, {error, _}} ->
+            []
+    after Timeout ->
+        _ = epmd_docker_nif:cancel(Job),
+        []
     end.
 
 epmd_names(Host) ->
@@ -41,8 +77,9 @@ epmd_host(Host) ->
         {error, _} -> Host
     end.
 
-limited(Fun) ->
-    case epmd_docker_worker:run(fun(Reply, _) -> Reply(Fun()) end, timeout()) of
+%% erl_epmd:names/1 has no time limit of its own.
+limited(Fun, Limit) ->
+    case epmd_docker_worker:run(fun(Reply, _) -> Reply(Fun()) end, Limit) of
         {ok, Names} -> Names;
         _ -> []
     end.

@@ -13,8 +13,12 @@
 -define(NIFS, [
     configure/1,
     peek/2,
+    address/2,
     lookup/4,
     locate/5,
+    names/4,
+    subscribe/2,
+    unsubscribe/1,
     cancel/1,
     table_add/3,
     table_remove/1,
@@ -153,6 +157,11 @@ changed since it was inspected, or what kind of name it is.
     | {error, reason()}.
 peek(Node, Family) -> stub(?FUNCTION_NAME, [Node, Family]).
 
+?DOC("What a connection needs of `peek/2`, where Docker's answer is known; else `unknown`.").
+-spec address(Node :: binary(), inet | inet6) ->
+    {kind(), inet:ip_address(), inet:port_number()} | unknown | not_loaded().
+address(Node, Family) -> stub(?FUNCTION_NAME, [Node, Family]).
+
 ?DOC("""
 Asks Docker where a node is. The answer is a message
 `{epmd_docker_nif, Tag, {ok, found()} | {error, reason()}}` to the calling process. Keep the job:
@@ -172,6 +181,28 @@ lookup(Tag, Node, Family, Timeout) -> stub(?FUNCTION_NAME, [Tag, Node, Family, T
 ) -> {ok, job()} | {error, reason()}.
 locate(Tag, Container, Port, Family, Timeout) ->
     stub(?FUNCTION_NAME, [Tag, Container, Port, Family, Timeout]).
+
+?DOC("""
+The nodes in the running containers of a host, or of the local daemon. The answer is a message
+`{epmd_docker_nif, Tag, {ok, [{Name :: binary(), Port}]} | {error, reason()}}`.
+""").
+-spec names(
+    Tag :: term(), Host :: binary() | undefined, inet | inet6, TimeoutMs :: non_neg_integer()
+) -> {ok, job()} | {error, reason()}.
+names(Tag, Host, Family, Timeout) -> stub(?FUNCTION_NAME, [Tag, Host, Family, Timeout]).
+
+?DOC("""
+Tells the calling process what happens at the daemon of a host, or at the local one, in messages
+`{epmd_docker, snapshot, [Info]}` and then `{epmd_docker, up | down | changed, Info}`. Keep what it
+returns: when that is garbage collected, it ends.
+""").
+-spec subscribe(Host :: binary() | undefined, Project :: binary() | undefined) ->
+    {ok, reference()} | {error, reason()}.
+subscribe(Host, Project) -> stub(?FUNCTION_NAME, [Host, Project]).
+
+?DOC("Ends a subscription.").
+-spec unsubscribe(reference()) -> ok | not_loaded().
+unsubscribe(Subscription) -> stub(?FUNCTION_NAME, [Subscription]).
 
 ?DOC("Aborts a job. Its message is in the owner's mailbox already, or never will be.").
 -spec cancel(job()) -> ok | not_loaded().

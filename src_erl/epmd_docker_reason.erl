@@ -57,6 +57,8 @@ format(timeout) ->
     "nobody answered in time";
 format(busy) ->
     "too many lookups are under way";
+format(not_watched) ->
+    "the setting watch is false, so nobody can be told what happens at Docker";
 format(cancelled) ->
     "the lookup was cancelled";
 format({nif_not_loaded, Detail}) ->

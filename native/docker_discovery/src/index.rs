@@ -38,7 +38,8 @@ pub(crate) struct Index {
     /// What was removed while a list was on its way, if one is.
     removed: Option<HashSet<ContainerId>>,
     asked: HashSet<ContainerId>,
-    /// Whether all that runs is of interest, and not just what was asked for.
+    /// Whether all that runs is of interest, and not just what was asked for:
+    /// there are subscribers.
     eager: bool,
     /// Of the last event.
     last_event: Option<EventTime>,
@@ -130,6 +131,18 @@ impl Index {
     /// The daemon's time of the last event.
     pub(crate) fn last_event(&self) -> Option<EventTime> {
         self.last_event
+    }
+
+    /// Everything that runs, as far as it is known for sure.
+    pub(crate) fn running(&self) -> impl Iterator<Item = &Arc<Container>> {
+        let fresh = |entry: &&Entry| self.live && entry.fresh && entry.runs;
+        let entries = self.entries.values().filter(fresh);
+        entries.filter_map(|entry| entry.details.as_ref())
+    }
+
+    /// Whether all that runs is known.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.live && self.words.unseen == 0
     }
 
     /// Whether this one runs and has to be inspected.

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,18 @@ pub(crate) const MAX_AGE: Duration = Duration::from_secs(2);
 /// The same where a reading was of no use: a network may be new. Docker makes
 /// it longer than this before a container on it runs.
 pub(crate) const MAX_AGE_IN_DOUBT: Duration = Duration::from_millis(100);
+
+/// The same for who cannot read them, as long as no daemon that is followed
+/// tells of a container, maybe ours, that joins or leaves a network.
+pub(crate) const MAX_AGE_UNREAD: Duration = Duration::from_secs(30);
+
+/// How often a daemon has told so.
+static NETWORK_EVENTS: AtomicU64 = AtomicU64::new(0);
+
+/// A container has joined or left a network.
+pub(crate) fn network_event() {
+    NETWORK_EVENTS.fetch_add(1, Relaxed);
+}
 
 /// The interfaces of a container engine that only exist on its host.
 const BRIDGES: [&str; 3] = ["docker0", "podman0", "cni-podman0"];
@@ -70,25 +83,44 @@ impl View {
 /// The view, read when needed and kept for a moment.
 #[derive(Debug, Default)]
 pub(crate) struct Interfaces {
-    last: Mutex<Option<(Instant, Arc<View>)>>,
+    last: Mutex<Option<Reading>>,
+}
+
+#[derive(Clone, Debug)]
+struct Reading {
+    at: Instant,
+    /// The network events before it.
+    events: u64,
+    view: Arc<View>,
 }
 
 impl Interfaces {
-    /// The last view, if it is not older than this. Never waits.
+    /// The last view, if it is not older than this, or was good for long and
+    /// no network event came since. Never waits.
     pub(crate) fn recent(&self, max_age: Duration) -> Option<Arc<View>> {
         let last = self.last.try_lock().ok()?;
-        let last = last.as_ref().filter(|(at, _)| at.elapsed() < max_age);
-        last.map(|(_, view)| Arc::clone(view))
+        let last = last.as_ref()?;
+        let quiet = last.events == NETWORK_EVENTS.load(Relaxed);
+        let max_age = match max_age == MAX_AGE && quiet {
+            true => MAX_AGE_UNREAD,
+            false => max_age,
+        };
+        (last.at.elapsed() < max_age).then(|| Arc::clone(&last.view))
     }
 
     /// A view that is not older than this.
     pub(crate) fn view(&self, max_age: Duration) -> Arc<View> {
         let mut last = lock(&self.last);
         match &*last {
-            Some((at, view)) if at.elapsed() < max_age => Arc::clone(view),
+            Some(last) if last.at.elapsed() < max_age => Arc::clone(&last.view),
             _ => {
+                let events = NETWORK_EVENTS.load(Relaxed);
                 let view = Arc::new(View::read());
-                *last = Some((Instant::now(), Arc::clone(&view)));
+                *last = Some(Reading {
+                    at: Instant::now(),
+                    events,
+                    view: Arc::clone(&view),
+                });
                 view
             }
         }

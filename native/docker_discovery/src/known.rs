@@ -13,7 +13,13 @@ use crate::node_name::ContainerId;
 use crate::sync::lock;
 
 /// Is told each piece of news; says whether it wants more.
-type Subscriber = Box<dyn Fn(&News) -> bool + Send>;
+pub(crate) type Tell = Box<dyn Fn(&News) -> bool + Send>;
+
+struct Subscriber {
+    tell: Tell,
+    /// Whether it has had its snapshot.
+    begun: bool,
+}
 
 /// The index of a daemon, behind its lock. What is done under it is short, and
 /// never waits.
@@ -111,6 +117,13 @@ impl Known {
         self.update(Index::clear);
     }
 
+    /// Everything that runs, if all of it is known.
+    pub(crate) fn all_running(&self) -> Option<Vec<Arc<Container>>> {
+        let index = self.read();
+        let running = || index.running().cloned().collect();
+        index.is_complete().then(running)
+    }
+
     fn update<T>(&self, change: impl FnOnce(&mut Index) -> T) -> T {
         let mut index = self.write();
         let result = change(&mut index);
@@ -122,12 +135,34 @@ impl Known {
         result
     }
 
+    /// Whoever subscribes is told all that runs, once that is known, and then
+    /// what changes.
+    pub(crate) fn subscribe(&self, tell: Tell) {
+        self.write().be_eager();
+        lock(&self.subscribers).push(Subscriber { tell, begun: false });
+    }
+
+    pub(crate) fn has_subscribers(&self) -> bool {
+        !lock(&self.subscribers).is_empty()
+    }
+
+    /// All is known that can be: new subscribers get their snapshot.
+    pub(crate) fn settled(&self) {
+        let is_new = |one: &Subscriber| !one.begun;
+        if !lock(&self.subscribers).iter().any(is_new) {
+            return;
+        }
+        let news = News::Snapshot(self.write().snapshot());
+        let mut subscribers = lock(&self.subscribers);
+        subscribers.retain_mut(|one| std::mem::replace(&mut one.begun, true) || (one.tell)(&news));
+    }
+
     fn tell(&self, news: &[News]) {
         let mut subscribers = lock(&self.subscribers);
         if subscribers.is_empty() {
             return;
         }
-        subscribers.retain(|subscriber| news.iter().all(subscriber));
+        subscribers.retain(|one| !one.begun || news.iter().all(&one.tell));
         if subscribers.is_empty() {
             drop(subscribers);
             self.write().tell_nobody();

@@ -123,6 +123,11 @@ impl Lookout {
         Some(self.interfaces.view(max_age))
     }
 
+    /// Whether this is the Docker host, and no container.
+    pub(crate) fn is_on_host(&self) -> bool {
+        self.interfaces.view(MAX_AGE).on_host
+    }
+
     /// Our own addresses, if they were read a moment ago.
     pub(crate) fn recent_view(&self, max_age: Duration) -> Option<Arc<View>> {
         self.interfaces.recent(max_age)

@@ -25,8 +25,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct Resolver {
     settings: Arc<Settings>,
-    daemons: Daemons,
-    lookout: Lookout,
+    pub(crate) daemons: Daemons,
+    pub(crate) lookout: Lookout,
 }
 
 impl Resolver {

@@ -109,7 +109,7 @@ impl Watch {
         *lock(&self.state) = state;
     }
 
-    fn is_idle(&self, rules: &Rules) -> bool {
+    pub(crate) fn is_idle(&self, rules: &Rules) -> bool {
         let unused = Duration::from_millis(uptime().saturating_sub(self.used.load(Relaxed)));
         rules.idle.is_some_and(|idle| unused >= idle)
     }
@@ -139,7 +139,7 @@ pub(crate) fn ensure(daemon: &Arc<Daemon>, rules: &Rules) {
 async fn run(daemon: Arc<Daemon>, rules: Rules) {
     let watch = &daemon.watch;
     let mut pause = FIRST_PAUSE;
-    while !watch.is_idle(&rules) {
+    while !daemon.is_unused(&rules) {
         let began = Instant::now();
         let end = follow(&daemon, &rules).await;
         daemon.known.stream_ends();

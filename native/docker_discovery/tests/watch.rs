@@ -6,10 +6,10 @@ mod support;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use docker_discovery::{ContainerState, DistPort, Error, WatchState};
+use docker_discovery::{Change, ContainerState, DistPort, Error, Family, Member, WatchState};
 use serde_json::{Value, json};
 use support::living::{Living, event, own, peek, until_following, until_known};
 use support::{Act, Engine, answer, app, container, lookup, network, ok, until, world};
@@ -392,4 +392,119 @@ async fn a_resolver_that_is_gone_follows_nothing() {
         living.events.readers() == 0
     })
     .await;
+}
+
+#[tokio::test]
+async fn subscribers_are_told_what_runs_and_what_becomes_of_it() {
+    let living = Living::new(vec![app(), container("bbbbbbbbbbbb", "other")]).await;
+    let resolver = living.resolver();
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let (heard, wanted) = (Arc::clone(&told), Arc::new(AtomicBool::new(true)));
+    let wants = Arc::clone(&wanted);
+    let tell = move |change: Change| {
+        heard.lock().unwrap().push(words(&change));
+        wants.load(SeqCst)
+    };
+    resolver.subscribe(None, tell).unwrap();
+    let count = |number: usize| {
+        until({
+            let told = Arc::clone(&told);
+            move || told.lock().unwrap().len() >= number
+        })
+    };
+    count(1).await;
+    living.change_first(|app| set_state(app, "exited"));
+    living.happened("die", &app());
+    count(2).await;
+    living.change_first(|app| {
+        set_state(app, "running");
+        move_to(app, "127.0.0.10");
+    });
+    living.happened("start", &app());
+    count(3).await;
+    // What happened while the stream was down is told when it is back.
+    living.change(|all| {
+        all.remove(1);
+        move_to(&mut all[0], "127.0.0.11");
+    });
+    living.events.cut();
+    count(5).await;
+    let mut told_so_far = told.lock().unwrap().clone();
+    told_so_far[3..].sort();
+    assert_eq!(
+        told_so_far,
+        [
+            "all app 127.0.0.9 other 127.0.0.9",
+            "down app 127.0.0.9",
+            "up app 127.0.0.10",
+            "changed app 127.0.0.11",
+            "down other 127.0.0.9",
+        ]
+    );
+    wanted.store(false, SeqCst);
+    for _ in 0..2 {
+        living.happened("pause", &app());
+        living.happened("unpause", &app());
+    }
+    until(|| told.lock().unwrap().len() == 6).await;
+    until(|| own(&resolver).known == 1).await;
+    assert_eq!(told.lock().unwrap().len(), 6, "the one that said no more");
+    let unwatched = living.resolver_with(|settings| settings.watch = None);
+    assert_eq!(unwatched.subscribe(None, |_| true), Err(Error::Cancelled));
+}
+
+fn words(change: &Change) -> String {
+    let one = |member: &Member| format!("{} {}", member.container.name, member.networks[0].1);
+    match change {
+        Change::Snapshot(all) => {
+            let all: Vec<_> = all.iter().map(one).collect();
+            format!("all {}", all.join(" "))
+        }
+        Change::Up(member) => format!("up {}", one(member)),
+        Change::Down(member) => format!("down {}", one(member)),
+        Change::Changed(member) => format!("changed {}", one(member)),
+    }
+}
+
+#[tokio::test]
+async fn the_nodes_of_a_daemon_by_label_and_published_port() {
+    let labelled = |id: &str, labels: Value| {
+        let mut one = container(id, id);
+        one["Config"]["Labels"] = labels;
+        one
+    };
+    let mut stopped = labelled("cccccccccccc", json!({"epmd-docker.node": "gone"}));
+    set_state(&mut stopped, "exited");
+    let mut quiet = container("dddddddddddd", "quiet");
+    quiet["NetworkSettings"]["Ports"] = json!({});
+    let living = Living::new(vec![
+        app(),
+        labelled(
+            "bbbbbbbbbbbb",
+            json!({"epmd-docker.node": "one@x, two", "epmd-docker.port": "7"}),
+        ),
+        labelled("eeeeeeeeeeee", json!({"epmd-docker.port.three": "8"})),
+        stopped,
+        quiet,
+    ])
+    .await;
+    for watch in [None, Some(Duration::from_secs(60))] {
+        let resolver = living.resolver_with(|settings| settings.watch = watch);
+        for _ in 0..2 {
+            let limit = Duration::from_secs(5);
+            let names = resolver.names(None, Family::Inet, limit).await.unwrap();
+            let names: Vec<_> = names
+                .iter()
+                .map(|(name, port)| (name.as_str(), *port))
+                .collect();
+            let eid = ("aaaaaaaaaaaa", 32768);
+            assert_eq!(names, [eid, ("one", 7), ("three", 8), ("two", 7)]);
+        }
+    }
+    living.dead.store(true, SeqCst);
+    let resolver = living.resolver();
+    let names = resolver
+        .names(None, Family::Inet, Duration::from_secs(5))
+        .await;
+    assert!(matches!(names, Err(Error::Connect { .. })));
 }

@@ -4,6 +4,7 @@ rustler::atoms! {
     ok,
     error,
     undefined,
+    epmd_docker,
     epmd_docker_nif,
     // Reasons (docker_discovery::Error)
     no_such_container,
@@ -53,6 +54,14 @@ rustler::atoms! {
     name,
     hostname,
     daemon,
+    // Subscriptions
+    snapshot,
+    changed,
+    nodes,
+    project,
+    service,
+    networks,
+    ports,
     // Families
     inet,
     inet6,

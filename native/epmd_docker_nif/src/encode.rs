@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 
 use docker_discovery::{
-    ContainerInfo, ContainerState, DaemonInfo, DaemonState, DistPort, Errno, Error, Found, Via,
-    WatchState,
+    ContainerInfo, ContainerState, DaemonInfo, DaemonState, DistPort, Errno, Error, Found, Member,
+    Via, WatchState,
 };
 use rustler::{Atom, Encoder, Env, MapIterator, Term};
 
@@ -105,6 +105,13 @@ impl Encode for Found {
     }
 }
 
+/// Names and ports.
+impl Encode for Vec<(String, u16)> {
+    fn to_term<'a>(&self, env: Env<'a>) -> Term<'a> {
+        self.encode(env)
+    }
+}
+
 fn container<'a>(env: Env<'a>, info: &ContainerInfo) -> Term<'a> {
     map(
         env,
@@ -113,6 +120,25 @@ fn container<'a>(env: Env<'a>, info: &ContainerInfo) -> Term<'a> {
             (atoms::name(), info.name.encode(env)),
             (atoms::hostname(), info.hostname.encode(env)),
             (atoms::daemon(), info.daemon.encode(env)),
+        ],
+    )
+}
+
+/// A container for subscribers.
+pub(crate) fn member<'a>(env: Env<'a>, member: &Member) -> Term<'a> {
+    let optional = |text: &Option<String>| match text {
+        Some(text) => text.encode(env),
+        None => atoms::undefined().encode(env),
+    };
+    map(
+        env,
+        &[
+            (atoms::container(), container(env, &member.container)),
+            (atoms::nodes(), member.nodes.encode(env)),
+            (atoms::project(), optional(&member.project)),
+            (atoms::service(), optional(&member.service)),
+            (atoms::networks(), member.networks.encode(env)),
+            (atoms::ports(), member.ports.encode(env)),
         ],
     )
 }

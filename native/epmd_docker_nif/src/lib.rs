@@ -11,6 +11,7 @@ mod nifs;
 mod runtime;
 mod settings;
 mod state;
+mod subscription;
 
 /// Number that both sides must agree on; `epmd_docker_nif.erl` has the same. Raise it with every
 /// change of a NIF's name, arguments or answer.

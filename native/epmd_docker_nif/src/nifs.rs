@@ -5,10 +5,13 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
-use docker_discovery::{ContainerRef, Entry, Error, Family, NodeName, Scheme};
+use docker_discovery::{
+    ContainerRef, DistPort, Entry, Error, Family, Found, HostAddr, NodeName, Scheme,
+};
 use rustler::{Atom, Binary, Encoder, Env, NifResult, ResourceArc, Term};
 
 use crate::job::{self, Encode, Job};
+use crate::subscription::{self, Filter, Subscription};
 use crate::{atoms, encode, settings, state};
 
 fn failed<'a>(env: Env<'a>, error: &Error) -> Term<'a> {
@@ -68,6 +71,33 @@ fn peek<'a>(env: Env<'a>, node: Binary<'a>, family: Atom) -> NifResult<Term<'a>>
     })
 }
 
+/// `address(Node, Family) -> {Kind, Address, Port} | unknown`: the part of [`peek`] that a connection
+/// needs, for it is what most of them ask first. The node table is not answered from here.
+#[rustler::nif]
+fn address<'a>(env: Env<'a>, node: Binary<'a>, family: Atom) -> NifResult<Term<'a>> {
+    let family = decode_family(family)?;
+    let found = NodeName::parse(&node).ok().and_then(|node| {
+        let scheme = node.scheme();
+        let kind = match scheme {
+            Scheme::OnHost { .. } => atoms::on_host(),
+            _ => atoms::in_container(),
+        };
+        let found = state::resolver().peek(&node, &scheme, family)?;
+        state::table().get(&node).is_none().then_some((kind, found))
+    });
+    Ok(match found {
+        Some((
+            kind,
+            Found {
+                address,
+                port: DistPort::Known(port),
+                ..
+            },
+        )) => (kind, encode::address(env, address), port).encode(env),
+        _ => atoms::unknown().encode(env),
+    })
+}
+
 /// `lookup(Tag, Node, Family, TimeoutMs) -> {ok, Job} | {error, Reason}`: asks Docker. The answer
 /// is a message, see [`job::submit`].
 #[rustler::nif]
@@ -108,6 +138,55 @@ fn locate<'a>(
     let timeout = Duration::from_millis(timeout);
     let work = async move { resolver.locate(&container, port, family, timeout).await };
     Ok(done(env, job::submit(env, tag, work)))
+}
+
+/// `names(Tag, Host, Family, TimeoutMs) -> {ok, Job} | {error, Reason}`: the nodes in the
+/// containers of that host, or of the local daemon for `undefined`.
+#[rustler::nif]
+fn names<'a>(
+    env: Env<'a>,
+    tag: Term<'a>,
+    host: Term<'a>,
+    family: Atom,
+    timeout: u64,
+) -> NifResult<Term<'a>> {
+    let family = decode_family(family)?;
+    let host = match optional_host(host) {
+        Ok(host) => host,
+        Err(error) => return Ok(failed(env, &error)),
+    };
+    let resolver = state::resolver();
+    let timeout = Duration::from_millis(timeout);
+    let work = async move { resolver.names(host.as_ref(), family, timeout).await };
+    Ok(done(env, job::submit(env, tag, work)))
+}
+
+/// `subscribe(Host, Project) -> {ok, Subscription} | {error, Reason}`: the calling process is told
+/// what happens at that daemon, see [`subscription::start`].
+#[rustler::nif]
+fn subscribe<'a>(env: Env<'a>, host: Term<'a>, project: Term<'a>) -> Term<'a> {
+    let started = optional_host(host).and_then(|host| {
+        let project = project.decode::<String>().ok();
+        subscription::start(env, Filter { host, project })
+    });
+    done(env, started)
+}
+
+/// `unsubscribe(Subscription) -> ok`
+#[rustler::nif]
+fn unsubscribe(subscription: ResourceArc<Subscription>) -> Atom {
+    subscription.end();
+    atoms::ok()
+}
+
+/// A host, or `undefined` for the local daemon.
+fn optional_host(host: Term<'_>) -> Result<Option<HostAddr>, Error> {
+    match host.decode::<&str>() {
+        Ok(text) => HostAddr::parse(text)
+            .map(Some)
+            .ok_or(Error::NoSuchContainer),
+        Err(_) => Ok(None),
+    }
 }
 
 /// `cancel(Job) -> ok`: aborts the work of a job that nobody waits for any more. No message comes

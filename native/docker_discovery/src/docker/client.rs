@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::known::Known;
 use crate::settings::Limits;
 use crate::sync::lock;
-use crate::watch::Watch;
+use crate::watch::{Rules, Watch};
 
 /// A ping is two bytes long; whoever sends more is no daemon.
 const MAX_PING: u64 = 4096;
@@ -142,7 +142,12 @@ impl Daemon {
 
     /// Whether nothing is asked of it now.
     pub(crate) fn is_idle(&self) -> bool {
-        self.flights.count() == 0
+        self.flights.count() == 0 && !self.known.has_subscribers()
+    }
+
+    /// Whether nobody has wanted anything of it for as long as the rules say.
+    pub(crate) fn is_unused(&self, rules: &Rules) -> bool {
+        self.watch.is_idle(rules) && !self.known.has_subscribers()
     }
 
     /// A lookup ran out of time waiting for it.

@@ -115,6 +115,13 @@ impl Labels {
         let found = self.0.iter().find(|(name, _)| name == key);
         found.map(|(_, value)| value.as_str())
     }
+
+    /// What follows this prefix in the keys that begin with it.
+    pub(crate) fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = &str> {
+        self.0
+            .iter()
+            .filter_map(move |(name, _)| name.strip_prefix(prefix))
+    }
 }
 
 impl<'de> Deserialize<'de> for Labels {

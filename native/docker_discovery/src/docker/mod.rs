@@ -10,7 +10,7 @@ mod flights;
 mod http;
 pub(crate) mod list;
 mod network;
-mod search;
+pub(crate) mod search;
 pub(crate) mod transport;
 pub(crate) mod version;
 

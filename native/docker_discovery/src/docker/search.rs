@@ -25,8 +25,8 @@ pub(super) async fn search(
     wanted: &Wanted<'_>,
     network: Option<&str>,
 ) -> Result<Arc<Container>, Error> {
-    let reply = daemon.get(list::PATH, daemon.limits.max_list).await?;
-    let (direct, others): (Vec<_>, Vec<_>) = Listed::decode(&reply.body)?
+    let (direct, others): (Vec<_>, Vec<_>) = list(daemon)
+        .await?
         .into_iter()
         .partition(|listed| wanted.is_listed_as(listed));
     if matches!(wanted, Wanted::Id(_)) && direct.len() > 1 {
@@ -51,6 +51,21 @@ pub(super) async fn search(
         matches.collect(daemon, rest, called).await?;
     }
     matches.decide(network)
+}
+
+/// All containers that run, up to as many as a search looks at.
+pub(crate) async fn all_running(daemon: &Arc<Daemon>) -> Result<Vec<Arc<Container>>, Error> {
+    let mut running = list(daemon).await?;
+    running.retain(Listed::is_running);
+    running.truncate(daemon.limits.max_inspected);
+    let mut all = Matches::default();
+    all.collect(daemon, running, |_| true).await?;
+    Ok(all.running)
+}
+
+async fn list(daemon: &Daemon) -> Result<Vec<Listed>, Error> {
+    let reply = daemon.get(list::PATH, daemon.limits.max_list).await?;
+    Listed::decode(&reply.body)
 }
 
 /// What a search has found so far.

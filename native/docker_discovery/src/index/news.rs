@@ -9,6 +9,8 @@ use crate::node_name::ContainerId;
 /// One thing to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum News {
+    /// All that runs.
+    Snapshot(Vec<Arc<Container>>),
     /// It runs.
     Up(Arc<Container>),
     /// It does not run any more; this was the last known of it.
@@ -21,6 +23,22 @@ impl Index {
     /// What there is to tell since the last time.
     pub(crate) fn take_news(&mut self) -> Vec<News> {
         std::mem::take(&mut self.news)
+    }
+
+    /// Says that all that runs is of interest from now on.
+    pub(crate) fn be_eager(&mut self) {
+        self.eager = true;
+    }
+
+    /// All that runs, for a new subscriber, who is told of what follows.
+    pub(crate) fn snapshot(&mut self) -> Vec<Arc<Container>> {
+        let running = self.entries.values_mut();
+        let running = running.filter(|entry| entry.fresh && entry.runs);
+        let told = running.filter_map(|entry| {
+            entry.told = true;
+            entry.details.clone()
+        });
+        told.collect()
     }
 
     /// Forgets who was told what, for there is nobody to tell.

@@ -11,11 +11,12 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{Rules, WatchState};
 use crate::docker::client::Daemon;
-use crate::docker::events::Events;
+use crate::docker::events::{Event, Events, What};
 use crate::docker::find::reinspect;
 use crate::docker::list::{self, Listed};
 use crate::error::Error;
 use crate::index::Mark;
+use crate::interfaces::network_event;
 use crate::node_name::ContainerId;
 
 /// For the first word of the stream, which Docker says at once; a proxy that
@@ -102,8 +103,7 @@ impl<'a> Follower<'a> {
         loop {
             tokio::select! {
                 event = events.next() => match event {
-                    Ok(Some(event)) if self.daemon.known.apply(&event) => self.queue.add(event.id),
-                    Ok(Some(_)) => {}
+                    Ok(Some(event)) => self.happened(event),
                     Ok(None) => return End::Lost(self.daemon.link.failed(crate::Errno::Econnreset)),
                     Err(_) => self.hole(),
                 },
@@ -113,7 +113,7 @@ impl<'a> Follower<'a> {
                 },
                 Some(id) = self.looks.next() => self.queue.done(&id),
                 () = sleep_until(self.next_list) => {
-                    if self.daemon.watch.is_idle(self.rules) {
+                    if self.daemon.is_unused(self.rules) {
                         return End::Idle;
                     }
                     self.next_list = Instant::now() + self.rules.refresh;
@@ -122,6 +122,15 @@ impl<'a> Follower<'a> {
                 () = self.daemon.watch.wake.notified() => self.want(),
             }
             self.look();
+        }
+    }
+
+    fn happened(&mut self, event: Event) {
+        if event.what == What::Network {
+            network_event();
+        }
+        if self.daemon.known.apply(&event) {
+            self.queue.add(event.id);
         }
     }
 
@@ -148,6 +157,9 @@ impl<'a> Follower<'a> {
         while self.looks.len() < LOOKERS {
             let Some(id) = self.queue.take() else { break };
             self.looks.push(look(self.daemon, id));
+        }
+        if self.looks.is_empty() && self.listing.is_none() {
+            self.daemon.known.settled();
         }
     }
 }
