@@ -34,9 +34,13 @@ others(Host) ->
             limited(fun() ->
                 Job = ask_docker(Host, Timeout),
                 FromEpmd = limited(fun() -> epmd_names(Host) end, Timeout),
-                FromEpmd ++ docker_names(Job, Timeout)
+                FromEpmd ++ docker_names(Job, patience(FromEpmd, Timeout))
             end, 2 * Timeout)
     end.
+
+%% A host whose epmd knows nodes may well have no Docker, and a firewall that answers nothing.
+patience([], Timeout) -> Timeout;
+patience(_, Timeout) -> Timeout div 4.
 
 ask_docker(Host, Timeout) ->
     Tag = make_ref(),
