@@ -46,7 +46,7 @@
 
 -callback run(context()) -> outcome().
 
--define(PARTS, [lookup, subprocess, boot, connect, footprint]).
+-define(PARTS, [lookup, known, subprocess, boot, connect, footprint]).
 
 %% ---------------------------------------------------------------------------------------------
 %% The run
