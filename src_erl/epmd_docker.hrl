@@ -19,3 +19,6 @@
 
 %% Version of the distribution protocol: OTP 25 and later speak nothing older (DFLAG_HANDSHAKE_23).
 -define(DIST_VERSION, 6).
+
+%% Whoever works for somebody keeps the deadline itself; this is for a machine that is busy.
+-define(SLACK_MS, 100).

@@ -1,7 +1,6 @@
 %% One look-up: node table, then Docker, then DNS with the fixed port or epmd.
 %%
-%% The calling process waits for Docker's first word itself, whose message can be taken back.
-%% Whatever else may wait runs in a short-lived worker (epmd_docker_worker). Never called inside
+%% The calling process waits for Docker's first word itself (epmd_docker_ask). Whatever else may wait runs in a short-lived worker (epmd_docker_worker). Never called inside
 %% net_kernel (epmd_docker_select is).
 -module(epmd_docker_lookup).
 
@@ -40,11 +39,6 @@
 }.
 -type reason() :: epmd_docker:reason().
 -type result() :: {ok, found()} | {error, reason()}.
-
-%% After this part of the time without a word from Docker, DNS and epmd are asked too.
--define(HEDGE, 4).
-%% Whoever works keeps the deadline itself; this is for a machine that is busy (ms).
--define(SLACK, 100).
 
 ?DOC("""
 What a connection asks first: address and port, if they are known without asking anybody. The calling
@@ -125,59 +119,15 @@ find_in_docker(Known, Query) ->
     end.
 
 known_or_said(unknown, Query) ->
-    Said = first_word(by_name(Query), Query),
-    ok = notices(),
+    Said = epmd_docker_ask:first_word(epmd_docker_ask:by_name(Query), Query),
+    ok = epmd_docker_ask:notices(),
     Said;
 known_or_said(Known, _Query) ->
     Known.
 
-%% The library does not log: who has asked says what there is to say, in a process of its own.
-notices() ->
-    case epmd_docker_nif:notices() of
-        [_ | _] = Notices ->
-            _ = spawn(fun() ->
-                [?LOG_WARNING(#{what => not_watched, daemon => Daemon, reason => Reason}, ?LOG_META)
-                 || {Daemon, Reason} <- Notices]
-            end),
-            ok;
-        _ ->
-            ok
-    end.
-
 is_stock_alone(#{kind := on_host}) -> false;
 is_stock_alone(#{kind := in_container, host := Host}) ->
     epmd_docker_self:is_own_host(Host) andalso epmd_docker_stock:uses_epmd().
-
-%% The question to Docker: a job whose message has this tag.
-by_name(#{node := Node, family := Family}) ->
-    fun(Tag, Left) -> epmd_docker_nif:lookup(Tag, Node, Family, Left) end.
-
-%% What Docker says while we are patient; after that its message is taken back.
-first_word(Ask, Query) ->
-    Tag = make_ref(),
-    Left = epmd_docker_stock:left(Query),
-    case Ask(Tag, Left) of
-        {ok, Job} ->
-            receive
-                {epmd_docker_nif, Tag, Result} -> Result
-            after patience(Query, Left) ->
-                %% To name the job here also keeps it from being garbage collected, and so
-                %% aborted, while we wait.
-                _ = epmd_docker_nif:cancel(Job),
-                receive
-                    {epmd_docker_nif, Tag, Result} -> Result
-                after 0 -> silent
-                end
-            end;
-        {error, _} = Error ->
-            Error
-    end.
-
-%% ContainerId@HostAddr is Docker's by its shape: what listens at that host itself is another node,
-%% and to dial it would only disturb it. Docker has all the time, then, and the library says when
-%% that is over. With another name DNS and epmd are asked too after a part of it.
-patience(#{kind := on_host}, Left) -> Left + ?SLACK;
-patience(_, Left) -> Left div ?HEDGE.
 
 %% No worker was needed, so there is none that could watch.
 watched({ok, Found} = Ok, #{flags := #{watch := true}, node := Node}) ->
@@ -198,7 +148,7 @@ node_name(Name, Host) ->
 
 in_worker(Step, Query) ->
     Work = fun(Reply, Caller) -> work(Step, Query, Reply, Caller) end,
-    case epmd_docker_worker:run(Work, epmd_docker_stock:left(Query) + ?SLACK) of
+    case epmd_docker_worker:run(Work, epmd_docker_stock:left(Query) + ?SLACK_MS) of
         {ok, Result} ->
             Result;
         timeout ->
@@ -236,7 +186,7 @@ step({table, Host, Port}, #{family := Family} = Query) ->
     Stock = fun() -> epmd_docker_stock:dns(Text, Port, table, Query) end,
     case lists:member($., Text) orelse epmd_docker_self:is_own_host(Text) of
         true -> Stock();
-        false -> as_table(with_stock(first_word(Ask, Query), Ask, Stock, Query))
+        false -> as_table(with_stock(epmd_docker_ask:first_word(Ask, Query), Ask, Stock, Query))
     end;
 step(other, Query) ->
     epmd_docker_stock:find(Query);
@@ -246,7 +196,7 @@ step({said, silent}, #{kind := on_host}) ->
     {error, timeout};
 step({said, Said}, #{host := Host} = Query) ->
     Stock = fun() -> epmd_docker_stock:find(Query) end,
-    Result = with_stock(Said, by_name(Query), Stock, Query),
+    Result = with_stock(Said, epmd_docker_ask:by_name(Query), Stock, Query),
     %% A container with its host's network, running or not, has its host's name too.
     case epmd_docker_self:is_own_host(Host) of
         true -> docker_or(Stock, Result);
@@ -263,35 +213,9 @@ as_table(Error) -> Error.
 %% takes long must not hold up ordinary nodes: Stock runs beside a second question (the first may
 %% hang on a connection that is dead), and what it finds is taken.
 with_stock(silent, Ask, Stock, Query) ->
-    Tag = make_ref(),
-    case Ask(Tag, epmd_docker_stock:left(Query)) of
-        {ok, Job} -> fall_back(docker_port(hedge(Stock(), Tag, Job, Query), Query), Stock);
-        {error, _} = Error -> fall_back(Error, Stock)
-    end;
+    with_stock(epmd_docker_ask:again(Ask, Stock, Query), Ask, Stock, Query);
 with_stock(Said, _Ask, Stock, Query) ->
     fall_back(docker_port(Said, Query), Stock).
-
-hedge({ok, Found}, _Tag, Job, _Query) ->
-    _ = epmd_docker_nif:cancel(Job),
-    {stock, Found};
-hedge({error, _}, Tag, Job, Query) ->
-    case answer(Tag, epmd_docker_stock:left(Query), Query) of
-        none ->
-            _ = epmd_docker_nif:cancel(Job),
-            {stock_failed, timeout};
-        {error, Reason} ->
-            {stock_failed, Reason};
-        {ok, _} = Ok ->
-            Ok
-    end.
-
-answer(Tag, Wait, #{caller := Caller}) ->
-    receive
-        {epmd_docker_nif, Tag, Result} -> Result;
-        %% Nobody waits any more: the job ends with its owner, this process.
-        {'DOWN', Caller, process, _, _} -> exit(normal)
-    after Wait -> none
-    end.
 
 fall_back({stock, Found}, _Stock) -> {ok, Found};
 fall_back({stock_failed, Reason}, _Stock) -> {error, Reason};
