@@ -101,8 +101,7 @@ find_node(Node, Name, Host, Family, Timeout, Flags) ->
             find_in_docker(unknown, Query#{kind => Kind})
     end.
 
-%% Most look-ups end here: a worker for them would cost two more switches between processes, which
-%% are 50 of 350 us on two cores (OTP 25).
+%% Most look-ups end here: a worker for them would cost two more switches between processes.
 find_in_docker(Known, Query) ->
     case is_stock_alone(Query) of
         true ->
