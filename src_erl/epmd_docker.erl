@@ -84,6 +84,7 @@ eid_tcp`. Everything else here is for looking at what it does and for the node t
     | {host_not_allowed, Host :: binary()}
     | {bad_node_name, Name :: binary()}
     | {bad_host, Host :: term()}
+    | {bad_subscription, Options :: term()}
     | {bad_port, Port :: term()}
     | {connect, Endpoint :: binary(), inet:posix()}
     | {tls, Endpoint :: binary(), Detail :: binary()}

@@ -13,27 +13,49 @@
 ?DOC("Subscribes the calling process.").
 -spec start(epmd_docker:subscription()) -> ok | {error, epmd_docker:reason()}.
 start(Options) ->
-    case epmd_docker_options:current() of
-        {ok, #{watch := true}} -> subscribed(subscribe(Options));
-        {ok, _} -> {error, not_watched};
-        {error, _} = Error -> Error
+    case {checked(Options), epmd_docker_options:current()} of
+        {{ok, Host, Project}, {ok, #{watch := true}}} ->
+            subscribed(epmd_docker_nif:subscribe(Host, Project), Options);
+        {{ok, _, _}, {ok, _}} ->
+            {error, not_watched};
+        {{ok, _, _}, {error, _} = Error} ->
+            Error;
+        {error, _} ->
+            {error, {bad_subscription, Options}}
     end.
 
-subscribe(Options) ->
-    epmd_docker_nif:subscribe(host(Options), project(Options)).
+%% Host and project as binaries; undefined is the local daemon, and every project.
+checked(Options) when is_map(Options) ->
+    Values = [text(maps:get(Key, Options, undefined)) || Key <- [host, project]],
+    case {maps:keys(Options) -- [host, project], Values} of
+        {[], [Host, Project]} when Host =/= error, Project =/= error -> {ok, Host, Project};
+        _ -> error
+    end;
+checked(_) ->
+    error.
 
-host(#{host := Host}) when is_tuple(Host) -> list_to_binary(inet:ntoa(Host));
-host(#{host := Host}) when is_atom(Host) -> atom_to_binary(Host);
-host(#{host := Host}) -> unicode:characters_to_binary(Host);
-host(_) -> undefined.
+text(undefined) -> undefined;
+text(Value) when is_atom(Value) -> atom_to_binary(Value);
+text(Value) when is_tuple(Value) ->
+    case inet:ntoa(Value) of
+        {error, _} -> error;
+        Text -> list_to_binary(Text)
+    end;
+text(Value) ->
+    try unicode:characters_to_binary(Value) of
+        Text when is_binary(Text), Text =/= <<>> -> Text;
+        _ -> error
+    catch
+        error:_ -> error
+    end.
 
-project(#{project := Project}) -> unicode:characters_to_binary(Project);
-project(_) -> undefined.
-
-subscribed({ok, Subscription}) ->
+subscribed({ok, Subscription}, _Options) ->
     _ = put(?KEY, Subscription),
     ok;
-subscribed({error, _} = Error) ->
+%% The library says so of a text that is no host.
+subscribed({error, no_such_container}, #{host := Host}) ->
+    {error, {bad_host, Host}};
+subscribed({error, _} = Error, _Options) ->
     Error.
 
 ?DOC("Ends the calling process's subscription, if it has one.").

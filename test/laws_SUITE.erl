@@ -338,10 +338,18 @@ no_argument_harms_the_node(Config) ->
             ?assert(X =:= [] orelse element(1, Call(set_nodes, [X])) =:= error, X),
             ?assert(X =:= [] orelse element(1, Call(set_nodes, [[X]])) =:= error, X),
             ?assert(lists:member(Call(remove_node, [X]), [ok]) orelse element(1, Call(remove_node, [X])) =:= error, X),
-            ?assert(is_binary(unicode:characters_to_binary(Call(format_error, [X]))), X)
+            ?assert(is_binary(unicode:characters_to_binary(Call(format_error, [X]))), X),
+            Subscribed = Call(subscribe, [X]),
+            ?assert(X =:= #{} orelse Subscribed =:= {error, {bad_subscription, X}}, {X, Subscribed}),
+            ?assertMatch({_, {error, {bad_subscription, _}}}, {X, Call(subscribe, [#{X => a}])}),
+            ?assertMatch({_, ok}, {X, Call(unsubscribe, [])})
         end
      || X <- Terms
     ],
+    [?assertMatch({_, {error, {bad_subscription, _}}}, {X, Call(subscribe, [#{host => X}])})
+     || X <- [1, 1.5, [], {}, #{}, [a], {256, 0, 0, 0}, <<1:3>>, [1 | 2], self(), [16#110000], <<255>>]],
+    ?assertEqual({error, {bad_host, "a/b"}}, Call(subscribe, [#{host => "a/b"}])),
+    ?assertMatch({error, {host_not_allowed, _}}, Call(subscribe, [#{host => {203, 0, 113, 7}}])),
     ?assertEqual([], Call(list_nodes, [])),
     alive(Peer),
     testbed:stop(Peer).
