@@ -48,6 +48,7 @@ impl Daemons {
 
     /// The user's own daemon.
     pub(crate) fn own(&self) -> Arc<Daemon> {
+        self.own.watch.touch();
         if let Some((rules, _)) = &self.rules {
             watch::ensure(&self.own, rules);
         }
@@ -109,6 +110,7 @@ impl Daemons {
     }
 
     fn ensure(&self, daemon: &Arc<Daemon>) {
+        daemon.watch.touch();
         if let Some((_, rules)) = &self.rules {
             watch::ensure(daemon, rules);
         }

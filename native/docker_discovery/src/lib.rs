@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod allowed_hosts;
+mod breaker;
 mod daemons;
 mod docker;
 mod errno;

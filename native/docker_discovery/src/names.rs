@@ -5,8 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::timeout;
-
+use crate::breaker;
 use crate::docker::client::Daemon;
 use crate::docker::container::Container;
 use crate::docker::find::Wanted;
@@ -15,7 +14,7 @@ use crate::error::Error;
 use crate::found::{DistPort, Family};
 use crate::host_addr::HostAddr;
 use crate::look::{Port, Target};
-use crate::resolve::Resolver;
+use crate::resolve::{Resolver, deadline};
 use crate::route::dist_port;
 
 /// Labels that say how the nodes of a container are called, `name` or
@@ -42,9 +41,9 @@ impl Resolver {
             None if !self.lookout.is_on_host() => return Ok(Vec::new()),
             None => self.daemons.own(),
         };
-        let all = timeout(at_most, running(&daemon)).await;
+        let all = breaker::wait(&daemon, deadline(at_most), running(&daemon)).await?;
         let mut names = BTreeSet::new();
-        for container in all.unwrap_or(Err(Error::Timeout))? {
+        for container in all {
             let mut named = named_nodes(&container);
             named.sort_unstable();
             named.dedup();

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 
+use crate::breaker;
 use crate::daemons::Daemons;
 use crate::docker::DaemonInfo;
 use crate::docker::container::Container;
@@ -174,12 +175,12 @@ impl Resolver {
         let mut last_error: Option<Error> = None;
         let mut stopped_since: Option<Instant> = None;
         loop {
-            let sight = timeout_at(deadline, self.lookout.look(target, &mut container)).await;
-            let Ok(sight) = sight else {
-                target.daemon.was_silent();
-                return Err(last_error.unwrap_or(Error::Timeout));
+            let look = self.lookout.look(target, &mut container);
+            let sight = match breaker::wait(&target.daemon, deadline, look).await {
+                Err(Error::Timeout) => return Err(last_error.unwrap_or(Error::Timeout)),
+                sight => sight?,
             };
-            let (error, until) = match sight? {
+            let (error, until) = match sight {
                 Sight::Ready(found) => return Ok(found),
                 Sight::NotYet(error, None) => {
                     stopped_since = None;
@@ -201,7 +202,7 @@ impl Resolver {
 }
 
 /// A timeout beyond what the clock can hold is no timeout.
-fn deadline(timeout: Duration) -> Instant {
+pub(crate) fn deadline(timeout: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(timeout)
         .unwrap_or(now + Duration::from_secs(1 << 30))

@@ -110,8 +110,12 @@ impl Watch {
     }
 
     pub(crate) fn is_idle(&self, rules: &Rules) -> bool {
-        let unused = Duration::from_millis(uptime().saturating_sub(self.used.load(Relaxed)));
-        rules.idle.is_some_and(|idle| unused >= idle)
+        rules.idle.is_some_and(|idle| self.unused_for() >= idle)
+    }
+
+    /// How long ago somebody last asked about this daemon.
+    pub(crate) fn unused_for(&self) -> Duration {
+        Duration::from_millis(uptime().saturating_sub(self.used.load(Relaxed)))
     }
 
     fn forbidden(&self, error: Error) {
@@ -126,7 +130,6 @@ impl Watch {
 
 /// Begins to watch a daemon that is not watched yet. Needs a runtime.
 pub(crate) fn ensure(daemon: &Arc<Daemon>, rules: &Rules) {
-    daemon.watch.touch();
     let mut task = lock(&daemon.watch.task);
     if task.as_ref().is_none_or(AbortHandle::is_finished) {
         daemon.watch.set(WatchState::Starting);

@@ -10,12 +10,14 @@ use super::http::Http;
 use super::transport::Link;
 use super::version::ApiVersion;
 use super::{DaemonInfo, DaemonState};
+use crate::breaker::Breaker;
 use crate::error::Error;
 use crate::known::Known;
 use crate::settings::Limits;
 use crate::sync::lock;
 use crate::watch::{Rules, Watch};
 
+const PING: &str = "/_ping";
 /// A ping is two bytes long; whoever sends more is no daemon.
 const MAX_PING: u64 = 4096;
 
@@ -33,6 +35,7 @@ pub(crate) struct Daemon {
     /// What is known of its containers.
     pub(crate) known: Arc<Known>,
     pub(crate) watch: Watch,
+    pub(crate) breaker: Breaker,
 }
 
 impl Daemon {
@@ -50,6 +53,7 @@ impl Daemon {
             state: Arc::new(Mutex::new(DaemonState::Unknown)),
             known: Arc::default(),
             watch: Watch::default(),
+            breaker: Breaker::default(),
         }
     }
 
@@ -89,7 +93,7 @@ impl Daemon {
     }
 
     async fn negotiate(&self) -> Result<Option<ApiVersion>, Error> {
-        let version = match self.fetch("/_ping".to_owned(), MAX_PING).await {
+        let version = match self.fetch(PING.to_owned(), MAX_PING).await {
             Ok(reply) => reply.api_version,
             // A proxy that lets through too little: paths without a version
             // mean the daemon's own.
@@ -113,7 +117,7 @@ impl Daemon {
 
     /// Its own clock, a second or two ago; none if it does not tell.
     pub(crate) async fn clock(&self) -> Result<Option<EventTime>, Error> {
-        match self.fetch("/_ping".to_owned(), MAX_PING).await {
+        match self.fetch(PING.to_owned(), MAX_PING).await {
             Ok(reply) => Ok(reply.date),
             Err(Error::Status { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -150,9 +154,20 @@ impl Daemon {
         self.watch.is_idle(rules) && !self.known.has_subscribers()
     }
 
-    /// A lookup ran out of time waiting for it.
-    pub(crate) fn was_silent(&self) {
-        *lock(&self.state) = DaemonState::Down(Error::Timeout);
+    /// A lookup or a ping has waited for it in vain.
+    pub(crate) fn was_silent(&self, error: &Error) {
+        *lock(&self.state) = DaemonState::Down(error.clone());
+    }
+
+    /// Asks whether it is there, beside everything else.
+    pub(crate) async fn ping(&self) -> Result<(), Error> {
+        self.http.knock(PING).await
+    }
+
+    /// It has answered such a ping after a silence.
+    pub(crate) fn is_back(&self) {
+        *lock(&self.state) = DaemonState::Up;
+        self.watch.wake();
     }
 
     /// What is known of it.

@@ -107,16 +107,26 @@ impl Http {
         }
     }
 
-    /// The body of a GET that has no end. It takes nobody's turn.
+    /// Whether anybody answers a GET, and be it with an error.
+    pub(crate) async fn knock(&self, path: &str) -> Result<(), Error> {
+        self.aside(path).await.map(drop)
+    }
+
+    /// The body of a GET that has no end.
     pub(crate) async fn open(&self, path: &str) -> Result<Incoming, Error> {
-        let response = match self.send(&self.fresh, self.uri(path)?).await {
-            Ok(response) => response,
-            Err(Failure::Stale) => return Err(self.link.failed(Errno::Econnreset)),
-            Err(Failure::Final(error)) => return Err(error),
-        };
+        let response = self.aside(path).await?;
         match response.status().is_success() {
             true => Ok(response.into_body()),
             false => Err(refused(response).await),
+        }
+    }
+
+    /// On a connection of its own, and out of turn.
+    async fn aside(&self, path: &str) -> Result<Response<Incoming>, Error> {
+        match self.send(&self.fresh, self.uri(path)?).await {
+            Ok(response) => Ok(response),
+            Err(Failure::Stale) => Err(self.link.failed(Errno::Econnreset)),
+            Err(Failure::Final(error)) => Err(error),
         }
     }
 
