@@ -70,6 +70,8 @@ eid_tcp`. Everything else here is for looking at what it does and for the node t
     nodes := [binary()],
     project := binary() | undefined,
     service := binary() | undefined,
+    %% What its own health check says; undefined if it has none.
+    health := starting | healthy | unhealthy | undefined,
     networks := [{Network :: binary(), Address :: binary()}],
     ports := [{Inside :: inet:port_number(), OnHost :: inet:port_number()}]
 }.

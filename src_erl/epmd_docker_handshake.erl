@@ -29,7 +29,10 @@ it goes on as the connection itself if all goes well.
 -spec watch(Node :: binary(), place(), Connection :: reference()) -> ok.
 watch(Node, Found, Connection) ->
     receive
-        {'DOWN', Connection, process, _, Reason} -> failed(Reason, Node, Found)
+        {'DOWN', Connection, process, _, Reason} ->
+            %% Whatever it was, the next attempt is not sent there from memory.
+            _ = epmd_docker_nif:doubt(Node),
+            failed(Reason, Node, Found)
     after handshake_time() -> ok
     end.
 

@@ -20,6 +20,7 @@
     subscribe/2,
     unsubscribe/1,
     cancel/1,
+    doubt/1,
     table_add/3,
     table_remove/1,
     table_set/1,
@@ -51,7 +52,7 @@
 -type reason() :: epmd_docker:reason().
 
 %% Both sides of the border carry this number (ABI in native/epmd_docker_nif/src/lib.rs).
--define(ABI, 3).
+-define(ABI, 4).
 -define(FAILED, {?MODULE, failed}).
 -define(CALLED, {?MODULE, called}).
 
@@ -207,6 +208,10 @@ unsubscribe(Subscription) -> stub(?FUNCTION_NAME, [Subscription]).
 ?DOC("Aborts a job. Its message is in the owner's mailbox already, or never will be.").
 -spec cancel(job()) -> ok | not_loaded().
 cancel(Job) -> stub(?FUNCTION_NAME, [Job]).
+
+?DOC("What was known of a node has led nowhere: it is asked for again.").
+-spec doubt(Node :: binary()) -> ok | not_loaded().
+doubt(Node) -> stub(?FUNCTION_NAME, [Node]).
 
 ?DOC("Adds or replaces an entry of the node table.").
 -spec table_add(Node :: binary(), Host :: binary(), inet:port_number()) ->

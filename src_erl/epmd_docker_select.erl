@@ -50,8 +50,24 @@ select(Name, Host, Family) ->
     hint(Name, Host, is_long()),
     case inet:parse_strict_address(Host) of
         {ok, Ip} -> family(Ip) =:= Family;
-        {error, _} -> true
+        {error, _} -> not is_known_elsewhere(unicode:characters_to_binary([Name, $@, Host]), Family)
     end.
+
+%% A container that is known, and known to be reached in the other family only: with two protocols
+%% the other one gets its turn.
+is_known_elsewhere(Node, Family) when is_binary(Node) ->
+    case epmd_docker_nif:peek(Node, Family) of
+        Kind when Kind =:= on_host; Kind =:= in_container -> is_found(epmd_docker_nif:peek(Node, other(Family)));
+        _ -> false
+    end;
+is_known_elsewhere(_, _) ->
+    false.
+
+is_found({found, _, _}) -> true;
+is_found(_) -> false.
+
+other(inet) -> inet6;
+other(inet6) -> inet.
 
 family(Ip) when tuple_size(Ip) =:= 4 -> inet;
 family(_) -> inet6.

@@ -13,12 +13,17 @@ suite() -> [{timetrap, {minutes, 2}}].
 all() ->
     [
         our_module_is_in_use,
+        the_local_daemon_is_followed_from_the_boot_on,
         a_known_name_needs_no_request,
         a_restart_gives_its_new_port_at_once,
         renamed,
         paused_and_killed,
         networks_joined_and_left,
         subscribers_are_told,
+        health_is_told,
+        a_connection_that_fails_makes_a_name_unknown,
+        select_knows_the_family,
+        what_is_not_there_is_asked_for_once,
         names_from_docker,
         not_watched,
         a_proxy_that_forbids_events,
@@ -79,7 +84,7 @@ known(Peer, Node) ->
     Found.
 
 is_known(Peer, Node) ->
-    %% Our own addresses are read anew every two seconds, and not by a peek.
+    %% Our own addresses are read anew now and then, and not by a peek.
     _ = resolve(Peer, Node),
     case peek(Peer, Node) of
         {found, _, _} -> true;
@@ -99,7 +104,18 @@ address(Network, Name) ->
 our_module_is_in_use(_Config) ->
     Peer = shell([]),
     ?assertEqual(epmd_docker, peer:call(Peer, net_kernel, epmd_module, [])),
-    ?assertMatch(#{library := loaded, daemons := [#{watch := off}]}, peer:call(Peer, epmd_docker, info, [])),
+    ?assertMatch(#{library := loaded}, peer:call(Peer, epmd_docker, info, [])),
+    testbed:stop(Peer).
+
+%% Nobody has asked for anything yet.
+the_local_daemon_is_followed_from_the_boot_on(_Config) ->
+    Peer = shell([]),
+    testbed:eventually(fun() ->
+        case daemons(Peer) of
+            [#{watch := following}] -> true;
+            Other -> Other
+        end
+    end, 5000),
     testbed:stop(Peer).
 
 a_known_name_needs_no_request(_Config) ->
@@ -246,6 +262,59 @@ subscribers_are_told(_Config) ->
     Unwatched = shell([{"EPMD_DOCKER_WATCH", "false"}]),
     ?assertEqual({error, not_watched}, peer:call(Unwatched, epmd_docker, subscribe, [])),
     testbed:stop(Unwatched).
+
+health_is_told(_Config) ->
+    Project = unique("edt"),
+    Peer = shell([]),
+    Collector = peer:call(Peer, erlang, spawn, [?MODULE, collector, [#{project => Project}]]),
+    Id = container("edt_health", ["-l", "com.docker.compose.project=" ++ Project, "--health-cmd", "test -e /tmp/well",
+        "--health-interval", "0.3s", "--health-retries", "1"]),
+    Told = fun() ->
+        [{What, Health} || {epmd_docker, What, #{health := Health}} <- peer:call(Peer, ?MODULE, told, [Collector])]
+    end,
+    until_told(Told, [{up, starting}, {changed, unhealthy}]),
+    testbed:docker(main, ["exec", Id, "sh", "-c", ": > /tmp/well"]),
+    until_told(Told, [{up, starting}, {changed, unhealthy}, {changed, healthy}]),
+    testbed:stop(Peer).
+
+%% Nothing listens in that container: the first connection is sent there from memory, and the next
+%% one asks.
+a_connection_that_fails_makes_a_name_unknown(_Config) ->
+    _ = container("edt_refused", []),
+    Peer = shell([]),
+    _ = known(Peer, <<"app@edt_refused">>),
+    Before = requests(Peer),
+    ?assertEqual(false, peer:call(Peer, net_kernel, connect_node, ['app@edt_refused'])),
+    testbed:eventually(fun() -> requests(Peer) > Before end, 2000, daemons(Peer)),
+    testbed:eventually(fun() -> is_known(Peer, <<"app@edt_refused">>) end, 5000),
+    testbed:stop(Peer).
+
+%% Published on IPv6 alone, and not reached in another way.
+select_knows_the_family(_Config) ->
+    _ = container("edt_only6", ["-p", "[::]::9171"]),
+    Peer = shell([{"EPMD_DOCKER_ADDRESS", "published"}]),
+    Select = fun(Family) -> peer:call(Peer, epmd_docker_select, select, ["app", "edt_only6", Family]) end,
+    ?assertEqual({true, true}, {Select(inet), Select(inet6)}),
+    Known6 = fun() ->
+        _ = peer:call(Peer, epmd_docker, address_please, ["app", "edt_only6", inet6]),
+        element(1, peer:call(Peer, epmd_docker_nif, peek, [<<"app@edt_only6">>, inet6])) =:= found
+    end,
+    testbed:eventually(Known6, 5000, peer:call(Peer, epmd_docker, address_please, ["app", "edt_only6", inet6])),
+    ?assertEqual({false, true}, {Select(inet), Select(inet6)}),
+    testbed:stop(Peer).
+
+what_is_not_there_is_asked_for_once(_Config) ->
+    Peer = shell([]),
+    Node = <<"app@edt_to_come">>,
+    Ask = fun() -> peer:call(Peer, epmd_docker_lookup, find, ["app", "edt_to_come", inet, 5000]) end,
+    testbed:eventually(fun() -> [#{watch := W}] = daemons(Peer), W =:= following end, 5000),
+    ?assertEqual({error, no_such_container}, Ask()),
+    Before = requests(Peer),
+    [?assertEqual({error, no_such_container}, Ask()) || _ <- lists:seq(1, 5)],
+    ?assertEqual(Before, requests(Peer)),
+    _ = container("edt_to_come", []),
+    testbed:eventually(fun() -> element(1, resolve(Peer, Node)) =:= ok end, 1000),
+    testbed:stop(Peer).
 
 until_told(Ids, Expected) ->
     testbed:eventually(fun() -> case Ids() of Expected -> true; Other -> {Other, Expected} end end, 10_000).

@@ -5,6 +5,7 @@
 //! known of it old (no longer `fresh`) until it has been inspected again, so
 //! that nothing here has to guess what an event did.
 
+mod absent;
 mod change;
 mod find;
 mod news;
@@ -16,6 +17,7 @@ use crate::docker::container::Container;
 use crate::docker::events::EventTime;
 use crate::node_name::ContainerId;
 
+use absent::Absent;
 pub(crate) use news::News;
 
 /// Containers that somebody asked for before the index was there to know them.
@@ -41,6 +43,8 @@ pub(crate) struct Index {
     /// Whether all that runs is of interest, and not just what was asked for:
     /// there are subscribers.
     eager: bool,
+    /// What is sure not to be there.
+    absent: Absent,
     /// Of the last event.
     last_event: Option<EventTime>,
     news: Vec<News>,

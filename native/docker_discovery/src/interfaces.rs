@@ -95,16 +95,13 @@ struct Reading {
 }
 
 impl Interfaces {
-    /// The last view, if it is not older than this, or was good for long and
-    /// no network event came since. Never waits.
+    /// The last view, if it is not older than this, or no network event came
+    /// since: whoever joins a network makes one. Never waits.
     pub(crate) fn recent(&self, max_age: Duration) -> Option<Arc<View>> {
         let last = self.last.try_lock().ok()?;
         let last = last.as_ref()?;
         let quiet = last.events == NETWORK_EVENTS.load(Relaxed);
-        let max_age = match max_age == MAX_AGE && quiet {
-            true => MAX_AGE_UNREAD,
-            false => max_age,
-        };
+        let max_age = if quiet { MAX_AGE_UNREAD } else { max_age };
         (last.at.elapsed() < max_age).then(|| Arc::clone(&last.view))
     }
 

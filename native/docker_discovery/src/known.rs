@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+use std::time::Instant;
 
 use crate::docker::container::Container;
 use crate::docker::events::{Event, EventTime};
@@ -57,6 +58,11 @@ impl Known {
         self.read().mark()
     }
 
+    /// When something last came up; an answer to a question from before may lack it.
+    pub(crate) fn last_news(&self) -> Mark {
+        self.read().last_news()
+    }
+
     /// Begins to remember.
     pub(crate) fn watched(&self) {
         self.watched.store(true, Relaxed);
@@ -67,6 +73,23 @@ impl Known {
         if self.watched.load(Relaxed) {
             self.update(|index| index.learn(asked_at, container));
         }
+    }
+
+    /// What is known of it has led nowhere.
+    pub(crate) fn doubt(&self, wanted: &Wanted<'_>) {
+        self.write().doubt(wanted);
+    }
+
+    /// What was asked for then is not there.
+    pub(crate) fn learn_absent(&self, asked_at: Mark, wanted: &Wanted<'_>) {
+        if self.watched.load(Relaxed) {
+            self.write().learn_absent(asked_at, wanted, Instant::now());
+        }
+    }
+
+    /// Whether it is known that there is no such container.
+    pub(crate) fn is_absent(&self, wanted: &Wanted<'_>) -> bool {
+        self.read().is_absent(wanted, Instant::now())
     }
 
     pub(crate) fn stream_begins(&self) {

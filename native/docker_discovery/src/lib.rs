@@ -39,6 +39,6 @@ pub use host_addr::HostAddr;
 pub use node_name::{ContainerId, ContainerRef, NodeName, Scheme};
 pub use resolve::Resolver;
 pub use settings::{AddressMode, AllowedHosts, Limits, SettingError, Settings};
-pub use subscribe::{Change, Member};
+pub use subscribe::{Change, Health, Member};
 pub use table::{Entry, Table};
 pub use watch::WatchState;

@@ -87,27 +87,26 @@ impl Resolver {
         }
     }
 
+    /// Begins to watch the local daemon, where daemons are watched. Must be
+    /// called on a tokio runtime.
+    pub fn begin(&self) {
+        self.daemons.own();
+    }
+
+    /// What is known of a node has led nowhere: it is asked for again.
+    pub fn doubt(&self, node: &NodeName) {
+        let scheme = node.scheme();
+        if let Some(target) = self.target_as_it_is(node, &scheme, Family::Inet) {
+            target.daemon.known.doubt(&target.wanted);
+            target.daemon.watch.wake();
+        }
+    }
+
     /// Where a node is, if that is known for sure without asking anybody.
     /// Needs no runtime and never waits. `scheme` is the node's.
     pub fn peek(&self, node: &NodeName, scheme: &Scheme, family: Family) -> Option<Found> {
         self.settings.watch?;
-        let target = match scheme {
-            Scheme::OnHost { id, host } => Target {
-                daemon: self.daemons.known_on_host(host)?,
-                wanted: Wanted::Id(id),
-                host: Some(host),
-                port: Port::Of(node.name()),
-                family,
-            },
-            Scheme::InContainer { name, container } => Target {
-                daemon: self.daemons.own_as_it_is(),
-                wanted: Wanted::Ref(container),
-                host: None,
-                port: Port::Of(name),
-                family,
-            },
-            Scheme::Other => return None,
-        };
+        let target = self.target_as_it_is(node, scheme, family)?;
         target.daemon.watch.touch();
         let known = |wanted: &Wanted<'_>| target.daemon.known.try_get(wanted);
         let view = |max_age| self.lookout.recent_view(max_age);
@@ -143,6 +142,32 @@ impl Resolver {
         }
     }
 
+    /// What is looked for, if its daemon was asked before. Never waits.
+    fn target_as_it_is<'a>(
+        &self,
+        node: &'a NodeName,
+        scheme: &'a Scheme,
+        family: Family,
+    ) -> Option<Target<'a>> {
+        match scheme {
+            Scheme::OnHost { id, host } => Some(Target {
+                daemon: self.daemons.known_on_host(host)?,
+                wanted: Wanted::Id(id),
+                host: Some(host),
+                port: Port::Of(node.name()),
+                family,
+            }),
+            Scheme::InContainer { name, container } => Some(Target {
+                daemon: self.daemons.own_as_it_is(),
+                wanted: Wanted::Ref(container),
+                host: None,
+                port: Port::Of(name),
+                family,
+            }),
+            Scheme::Other => None,
+        }
+    }
+
     /// From memory, else from the daemon, else from what was last known.
     async fn find(&self, target: &Target<'_>, deadline: Instant) -> Result<Found, Error> {
         let known = &target.daemon.known;
@@ -153,7 +178,14 @@ impl Resolver {
         {
             return Ok(found);
         }
+        if known.is_absent(&target.wanted) {
+            return Err(Error::NoSuchContainer);
+        }
+        let asked_at = known.mark();
         let asked = self.ask(target, deadline).await;
+        if let Err(Error::NoSuchContainer) = asked {
+            known.learn_absent(asked_at, &target.wanted);
+        }
         let Err(error @ (Error::Connect { .. } | Error::Tls { .. } | Error::Timeout)) = asked
         else {
             return asked;

@@ -23,6 +23,17 @@ pub enum Change {
     Changed(Member),
 }
 
+/// What a container's health check says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Not yet anything.
+    Starting,
+    /// That all is well.
+    Healthy,
+    /// That it is not.
+    Unhealthy,
+}
+
 /// A container, as subscribers see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
@@ -34,6 +45,8 @@ pub struct Member {
     pub project: Option<String>,
     /// Its Compose service.
     pub service: Option<String>,
+    /// What its health check says, if it has one.
+    pub health: Option<Health>,
     /// Its networks, and its address in each.
     pub networks: Vec<(String, String)>,
     /// Its published TCP ports, and the host's for each.
@@ -92,6 +105,7 @@ fn member(container: &Container, daemon: &str) -> Member {
         nodes: named_nodes(container),
         project: label("com.docker.compose.project"),
         service: label("com.docker.compose.service"),
+        health: container.health(),
         networks: networks.addresses().map(address).collect(),
         ports: networks.published().into_iter().collect(),
     }

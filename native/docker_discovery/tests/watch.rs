@@ -4,25 +4,16 @@
 
 mod support;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use docker_discovery::{Change, ContainerState, DistPort, Error, Family, Member, WatchState};
 use serde_json::{Value, json};
-use support::living::{Living, event, own, peek, until_following, until_known};
+use support::living::{Living, address, event, move_to, own, peek, until_following, until_known};
 use support::{Act, Engine, answer, app, container, lookup, network, ok, until, world};
 
 const APP: &str = "x@app";
-
-fn address(ip: &str) -> IpAddr {
-    ip.parse().unwrap()
-}
-
-fn move_to(container: &mut Value, ip: &str) {
-    container["NetworkSettings"]["Networks"]["bridge"] = network(ip, 8);
-}
 
 fn set_state(container: &mut Value, state: &str) {
     container["State"] =

@@ -60,6 +60,9 @@ rustler::atoms! {
     nodes,
     project,
     service,
+    health,
+    healthy,
+    unhealthy,
     networks,
     ports,
     // Families

@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 
 use docker_discovery::{
-    ContainerInfo, ContainerState, DaemonInfo, DaemonState, DistPort, Errno, Error, Found, Member,
-    Via, WatchState,
+    ContainerInfo, ContainerState, DaemonInfo, DaemonState, DistPort, Errno, Error, Found, Health,
+    Member, Via, WatchState,
 };
 use rustler::{Atom, Encoder, Env, MapIterator, Term};
 
@@ -137,10 +137,20 @@ pub(crate) fn member<'a>(env: Env<'a>, member: &Member) -> Term<'a> {
             (atoms::nodes(), member.nodes.encode(env)),
             (atoms::project(), optional(&member.project)),
             (atoms::service(), optional(&member.service)),
+            (atoms::health(), health(member.health).encode(env)),
             (atoms::networks(), member.networks.encode(env)),
             (atoms::ports(), member.ports.encode(env)),
         ],
     )
+}
+
+fn health(health: Option<Health>) -> Atom {
+    match health {
+        None => atoms::undefined(),
+        Some(Health::Starting) => atoms::starting(),
+        Some(Health::Healthy) => atoms::healthy(),
+        Some(Health::Unhealthy) => atoms::unhealthy(),
+    }
 }
 
 /// One daemon for `epmd_docker:info/0`.

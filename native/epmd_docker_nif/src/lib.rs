@@ -15,7 +15,7 @@ mod subscription;
 
 /// Number that both sides must agree on; `epmd_docker_nif.erl` has the same. Raise it with every
 /// change of a NIF's name, arguments or answer.
-const ABI: i64 = 3;
+const ABI: i64 = 4;
 
 /// Runs at each load of the library, also again after a purge or `init:restart/0`: it may only do
 /// what can be done twice. A `false` makes `erlang:load_nif/2` return an error.

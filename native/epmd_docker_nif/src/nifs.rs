@@ -12,7 +12,7 @@ use rustler::{Atom, Binary, Encoder, Env, NifResult, ResourceArc, Term};
 
 use crate::job::{self, Encode, Job};
 use crate::subscription::{self, Filter, Subscription};
-use crate::{atoms, encode, settings, state};
+use crate::{atoms, encode, runtime, settings, state};
 
 fn failed<'a>(env: Env<'a>, error: &Error) -> Term<'a> {
     (atoms::error(), encode::reason(env, error)).encode(env)
@@ -40,7 +40,11 @@ fn decode_family(family: Atom) -> NifResult<Family> {
 fn configure<'a>(env: Env<'a>, map: Term<'a>) -> Term<'a> {
     match settings::decode(map) {
         Ok(settings) => {
-            state::configure(settings);
+            let resolver = state::configure(settings);
+            // Without a thread it is begun with the first lookup.
+            if let Ok(runtime) = runtime::handle() {
+                runtime.spawn(async move { resolver.begin() });
+            }
             atoms::ok().encode(env)
         }
         Err((key, detail)) => (atoms::error(), (atoms::bad_setting(), key, detail)).encode(env),
@@ -194,6 +198,17 @@ fn optional_host(host: Term<'_>) -> Result<Option<HostAddr>, Error> {
 #[rustler::nif]
 fn cancel(job: ResourceArc<Job>) -> Atom {
     job.cancel();
+    atoms::ok()
+}
+
+/// `doubt(Node) -> ok`: what was known of a node has led nowhere. It is asked for again.
+#[rustler::nif]
+fn doubt(node: Binary<'_>) -> Atom {
+    if let (Ok(node), Ok(runtime)) = (NodeName::parse(&node), runtime::handle()) {
+        let resolver = state::resolver();
+        // Not here: the index may be locked while a long list is taken over.
+        runtime.spawn(async move { resolver.doubt(&node) });
+    }
     atoms::ok()
 }
 

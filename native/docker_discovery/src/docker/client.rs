@@ -137,7 +137,8 @@ impl Daemon {
             answer
         };
         let was_down = matches!(*lock(&self.state), DaemonState::Down(_));
-        let answer = self.flights.ask(path, request).await;
+        let news = self.known.last_news();
+        let answer = self.flights.ask(path, news, request).await;
         if was_down && answer.is_ok() {
             self.watch.wake();
         }

@@ -6,6 +6,7 @@ use super::decode::{self, EnvPort, Labels, TcpPorts, or_default};
 use super::network::NetworkSettings;
 use crate::error::{ContainerState, Error};
 use crate::node_name::{ContainerId, ContainerRef};
+use crate::subscribe::Health;
 
 /// The fields of a container that a lookup uses.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -34,6 +35,15 @@ struct State {
     running: bool,
     #[serde(deserialize_with = "or_default")]
     paused: bool,
+    #[serde(deserialize_with = "or_default")]
+    health: HealthCheck,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct HealthCheck {
+    #[serde(deserialize_with = "or_default")]
+    status: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -76,6 +86,16 @@ impl Container {
             "running" => None,
             "" if self.state.running => None,
             status => Some(state(status)),
+        }
+    }
+
+    /// What its health check says, if it has one.
+    pub(crate) fn health(&self) -> Option<Health> {
+        match self.state.health.status.as_str() {
+            "starting" => Some(Health::Starting),
+            "healthy" => Some(Health::Healthy),
+            "unhealthy" => Some(Health::Unhealthy),
+            _ => None,
         }
     }
 

@@ -64,6 +64,8 @@ pub(crate) enum What {
     Removed,
     /// Its place in a network changed.
     Network,
+    /// Its own health check says something else.
+    Health,
     /// Anything else: a start, a new name, an action of a newer Docker.
     Other,
 }
@@ -138,11 +140,12 @@ impl What {
             "create" => Some(Self::Created),
             "die" | "died" | "pause" => Some(Self::Stopped),
             "destroy" | "remove" => Some(Self::Removed),
+            "health_status" => Some(Self::Health),
             // Around a die that is told of its own, or without effect on where it is.
             "kill" | "stop" | "oom" | "attach" | "detach" | "commit" | "copy" | "export"
             | "resize" | "top" | "archive-path" | "extract-to-dir" | "exec" | "exec_create"
-            | "exec_start" | "exec_die" | "exec_died" | "exec_detach" | "health_status"
-            | "init" | "sync" | "mount" | "unmount" | "cleanup" | "prune" => None,
+            | "exec_start" | "exec_die" | "exec_died" | "exec_detach" | "init" | "sync"
+            | "mount" | "unmount" | "cleanup" | "prune" => None,
             _ => Some(Self::Other),
         }
     }

@@ -21,7 +21,7 @@ pub(crate) enum Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         match self {
             Self::Id(id) => id.as_str(),
             Self::Ref(reference) => reference.as_str(),

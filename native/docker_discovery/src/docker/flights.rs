@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 
 use super::http::Reply;
 use crate::error::Error;
+use crate::index::Mark;
 use crate::sync::lock;
 
 /// A request that is out for longer than this may hang on a connection that is
@@ -33,6 +34,8 @@ pub(crate) struct Flights {
 
 struct Listed {
     number: u64,
+    /// The last news of the daemon when it began.
+    news: Mark,
     begun: Instant,
     flight: Weak<Flight>,
 }
@@ -85,12 +88,13 @@ impl Flights {
     }
 
     /// Waits for the answer to `path`: to `request`, unless the same is out
-    /// already. It runs as a task of its own, so that its first asker may go.
-    pub(crate) async fn ask<F>(self: &Arc<Self>, path: String, request: F) -> Answer
+    /// already, and since the last `news`. It runs as a task of its own, so that
+    /// its first asker may go.
+    pub(crate) async fn ask<F>(self: &Arc<Self>, path: String, news: Mark, request: F) -> Answer
     where
         F: Future<Output = Answer> + Send + 'static,
     {
-        let flight = self.board(path, request)?;
+        let flight = self.board(path, news, request)?;
         let mut answer = flight.answer.clone();
         match answer.wait_for(Option::is_some).await {
             Ok(answer) => answer.clone().unwrap_or(Err(Error::Cancelled)),
@@ -99,12 +103,17 @@ impl Flights {
         }
     }
 
-    fn board<F>(self: &Arc<Self>, path: String, request: F) -> Result<Arc<Flight>, Error>
+    fn board<F>(
+        self: &Arc<Self>,
+        path: String,
+        news: Mark,
+        request: F,
+    ) -> Result<Arc<Flight>, Error>
     where
         F: Future<Output = Answer> + Send + 'static,
     {
         let mut listed = lock(&self.listed);
-        let young = |listed: &&Listed| listed.begun.elapsed() < MAX_AGE;
+        let young = |listed: &&Listed| listed.news == news && listed.begun.elapsed() < MAX_AGE;
         let out = listed.get(&path).filter(young);
         // Never dropped in here, where that would wait for this very lock.
         if let Some(flight) = out.and_then(|listed| listed.flight.upgrade()) {
@@ -135,6 +144,7 @@ impl Flights {
         });
         let entry = Listed {
             number,
+            news,
             begun: Instant::now(),
             flight: Arc::downgrade(&flight),
         };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Index, MAX_ASKED, Mark};
 use crate::docker::container::Container;
 use crate::docker::events::{Event, What};
+use crate::docker::find::Wanted;
 use crate::docker::list::Listed;
 use crate::node_name::ContainerId;
 
@@ -23,6 +24,7 @@ impl Index {
         self.stream = None;
         self.live = false;
         self.removed = None;
+        self.absent.forget(self.now);
         for entry in self.entries.values_mut() {
             self.words.unseen += usize::from(entry.fresh && entry.runs);
             entry.fresh = false;
@@ -34,6 +36,7 @@ impl Index {
         self.entries.clear();
         self.words = super::Words::default();
         self.asked.clear();
+        self.absent.forget(self.now);
     }
 
     /// Whether the container has to be inspected now.
@@ -47,6 +50,9 @@ impl Index {
                 removed.insert(id.clone());
             }
             return false;
+        }
+        if !matches!(event.what, What::Stopped | What::Removed | What::Health) {
+            self.absent.forget(now);
         }
         let mut look = event.what == What::Other;
         let mut down = false;
@@ -62,7 +68,7 @@ impl Index {
                     down = std::mem::take(&mut entry.told);
                 }
                 // Before a start come its networks: an inspect would wait for the start.
-                What::Network => look = entry.runs,
+                What::Network | What::Health => look = entry.runs,
                 _ => entry.runs = true,
             }
         });
@@ -70,6 +76,18 @@ impl Index {
             self.tell_old(id);
         }
         look
+    }
+
+    /// What is known of it has led nowhere: it is to be inspected again.
+    pub(crate) fn doubt(&mut self, wanted: &Wanted<'_>) {
+        let Some(id) = self.get(wanted).map(|known| known.id.clone()) else {
+            return;
+        };
+        let now = self.tick();
+        self.change(&id, |entry| {
+            entry.touched = now;
+            entry.fresh = false;
+        });
     }
 
     /// A list was asked for; hand the mark to [`Index::apply_list`].
@@ -81,9 +99,12 @@ impl Index {
     /// Takes over a list that was asked for at `asked_at`. What an event has
     /// touched since then is left to its inspect: the list may be older.
     pub(crate) fn apply_list(&mut self, asked_at: Mark, list: &[Listed]) {
-        self.tick();
+        let now = self.tick();
         let removed = self.removed.take().unwrap_or_default();
         for listed in list.iter().filter(|one| !removed.contains(&one.id)) {
+            if !self.entries.contains_key(&listed.id) {
+                self.absent.forget(now);
+            }
             self.change(&listed.id, |entry| {
                 if entry.touched > asked_at {
                     entry.runs |= !entry.fresh && listed.is_running();

@@ -2,6 +2,7 @@
 //! inspects and lists that were answered at any moment in between.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -77,6 +78,18 @@ enum Step {
     Cut,
     /// The stream comes back, with what happened since left out.
     Resume,
+    /// Somebody asks for this, and is told if it is not there.
+    Miss(usize),
+    MissAnswer,
+    /// What is known of it has led nowhere.
+    Doubt(usize),
+}
+
+/// All words that a container can go by.
+const WORDS: [&str; 6] = ["a", "b", "c", "d", "x", "y"];
+
+fn word(number: usize) -> ContainerRef {
+    ContainerRef::parse(WORDS[number]).unwrap()
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -88,12 +101,15 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (number.clone(), 0..4_usize).prop_map(|(n, a)| Step::Rename(n, a)),
         1 => number.clone().prop_map(Step::Remove),
         12 => Just(Step::Arrive),
-        6 => number.prop_map(Step::Inspect),
+        6 => number.clone().prop_map(Step::Inspect),
         6 => Just(Step::Answer),
         2 => Just(Step::List),
         3 => Just(Step::ListAnswer),
         1 => Just(Step::Cut),
         2 => Just(Step::Resume),
+        4 => (0..6_usize).prop_map(Step::Miss),
+        4 => Just(Step::MissAnswer),
+        1 => number.prop_map(Step::Doubt),
     ]
 }
 
@@ -105,6 +121,7 @@ struct Model {
     wire: std::collections::VecDeque<Event>,
     inspects: Vec<(Mark, Arc<Container>)>,
     list: Option<(Mark, Vec<Listed>)>,
+    misses: Vec<(Mark, ContainerRef)>,
     following: bool,
 }
 
@@ -210,7 +227,26 @@ impl Model {
                     self.index.stream_begins();
                 }
             }
+            Step::Miss(n) => {
+                if !self.goes_by(WORDS[n]) {
+                    self.misses.push((self.index.mark(), word(n)));
+                }
+            }
+            Step::MissAnswer => {
+                if !self.misses.is_empty() {
+                    let (mark, word) = self.misses.remove(0);
+                    let wanted = Wanted::Ref(&word);
+                    self.index.learn_absent(mark, &wanted, Instant::now());
+                }
+            }
+            Step::Doubt(n) => self.index.doubt(&Wanted::Id(&id(n))),
         }
+    }
+
+    /// Whether any container, running or not, is called so.
+    fn goes_by(&self, word: &str) -> bool {
+        let by = |truth: &Truth| truth.name == word || truth.alias == word;
+        self.world.values().any(by)
     }
 
     /// What the world says, if nothing is on its way any more.
@@ -234,7 +270,12 @@ impl Model {
 
     /// All that anybody could ask for.
     fn check(&self) {
-        let refs = ["a", "b", "c", "d", "x", "y"].map(|name| ContainerRef::parse(name).unwrap());
+        let now = Instant::now();
+        for text in WORDS {
+            let word = ContainerRef::parse(text).unwrap();
+            assert!(!self.index.is_absent(&Wanted::Ref(&word), now) || !self.goes_by(text));
+        }
+        let refs = [0, 1, 2, 3, 4, 5].map(word);
         let ids: Vec<_> = (0..5).flat_map(|n| [id(n), short(n)]).collect();
         let wanted = refs
             .iter()
@@ -303,6 +344,30 @@ proptest! {
         let words: usize = model.index.words.called.values().map(Vec::len).sum();
         prop_assert!(words <= model.world.len());
     }
+}
+
+#[test]
+fn what_is_not_there_is_remembered_for_a_while_and_with_a_bound() {
+    let mut index = Index::default();
+    index.stream_begins();
+    let mark = index.list_begins();
+    index.apply_list(mark, &[]);
+    let (mark, now) = (index.mark(), Instant::now());
+    let names: Vec<_> = (0..2000)
+        .map(|n| ContainerRef::parse(&format!("no-{n}")).unwrap())
+        .collect();
+    let absent = |index: &Index, now| {
+        let is_absent = |name: &&ContainerRef| index.is_absent(&Wanted::Ref(name), now);
+        names.iter().filter(is_absent).count()
+    };
+    for name in &names {
+        index.learn_absent(mark, &Wanted::Ref(name), now);
+    }
+    assert_eq!(absent(&index, now), 1024);
+    let later = now + Duration::from_secs(11);
+    assert_eq!(absent(&index, later), 0);
+    index.learn_absent(mark, &Wanted::Ref(&names[1999]), later);
+    assert_eq!(absent(&index, later), 1);
 }
 
 #[test]

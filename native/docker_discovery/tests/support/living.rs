@@ -1,5 +1,6 @@
 //! A daemon whose containers change, and that tells so in its events.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -120,4 +121,13 @@ pub fn own(resolver: &Resolver) -> DaemonInfo {
 
 pub async fn until_following(resolver: &Resolver) {
     until(|| own(resolver).watch == WatchState::Following).await;
+}
+
+pub fn address(ip: &str) -> IpAddr {
+    ip.parse().unwrap()
+}
+
+/// Gives a container another address.
+pub fn move_to(container: &mut Value, ip: &str) {
+    container["NetworkSettings"]["Networks"]["bridge"] = super::network(ip, 8);
 }

@@ -42,16 +42,17 @@ fn the_life_of_a_container_as_docker_tells_it() {
 
 #[test]
 fn what_does_not_move_a_container_is_no_event() {
-    for action in [
-        "exec_create: sh",
-        "exec_start: sh",
-        "health_status: healthy",
-        "top",
-        "kill",
-    ] {
+    for action in ["exec_create: sh", "exec_start: sh", "top", "kill"] {
         let line = format!(r#"{{"Type":"container","Action":"{action}","Actor":{{"ID":"{ID}"}}}}"#);
         assert_eq!(Event::decode(line.as_bytes()), Ok(None), "{action}");
     }
+    let line = format!(
+        r#"{{"Type":"container","Action":"health_status: healthy","Actor":{{"ID":"{ID}"}}}}"#
+    );
+    assert_eq!(
+        Event::decode(line.as_bytes()).unwrap().unwrap().what,
+        What::Health
+    );
     let line =
         format!(r#"{{"Type":"container","Action":"some_new_word","Actor":{{"ID":"{ID}"}}}}"#);
     assert_eq!(
