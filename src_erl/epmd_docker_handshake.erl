@@ -30,11 +30,20 @@ it goes on as the connection itself if all goes well.
 watch(Node, Found, Connection) ->
     receive
         {'DOWN', Connection, process, _, Reason} ->
-            %% Whatever it was, the next attempt is not sent there from memory.
-            _ = epmd_docker_nif:doubt(Node),
+            ok = doubt(Reason, Node),
             failed(Reason, Node, Found)
     after handshake_time() -> ok
     end.
+
+%% Refused or of another name: the next attempt is not sent there from memory. A connection does not
+%% end normally; somebody else has asked then.
+doubt(normal, _Node) ->
+    ok;
+doubt(noproc, _Node) ->
+    ok;
+doubt(_Reason, Node) ->
+    _ = epmd_docker_nif:doubt(Node),
+    ok.
 
 handshake_time() ->
     case application:get_env(kernel, net_setuptime) of
