@@ -206,11 +206,12 @@ callbacks_from_anywhere(Config) ->
     ?assertEqual({port, Port, 6}, Call(port_please, ["calls", {127, 0, 0, 1}, 1000])),
     ?assertEqual({port, Port, 6}, Call(port_please, ["calls", "localhost", infinity])),
     ?assertEqual(noport, Call(port_please, ["nobody", "localhost"])),
-    ?assertMatch({ok, [{"calls", Port}]}, Call(names, [])),
-    ?assertMatch({ok, [{"calls", Port}]}, Call(names, [list_to_atom(Host)])),
+    %% Not all that there is: this machine may run containers of others.
+    [?assert(lists:member({"calls", Port}, element(2, {ok, _} = Call(names, Args))))
+     || Args <- [[], [list_to_atom(Host)]]],
     ?assertEqual({ok, []}, Call(names, ["no-such-host.invalid"])),
     ?assertEqual({ok, []}, Call(names, [{203, 0, 113, 1}]), "an address that nothing answers at"),
-    ?assertMatch({ok, [_]}, peer:call(Peer, net_adm, names, [])),
+    ?assertMatch({ok, [_ | _]}, peer:call(Peer, net_adm, names, [])),
     ?assertMatch({ok, _}, Call(register_node, ["calls", Port])),
     ?assertMatch({ok, _}, Call(register_node, [calls, Port, inet6_tcp])),
     ?assertMatch({ok, _}, Call(listen_port_please, ["calls", Host])),
@@ -224,9 +225,10 @@ known_by_both_names_of_this_host(Config) ->
     ok = file:write_file(File, io_lib:format("{lookup, [file]}. {host, {127,0,0,1}, [\"localhost\", ~p]}.~n", [Host])),
     Peer = peer(Config, [?EPMD, "-sname", "both", "-kernel", "inetrc", "\"" ++ File ++ "\""], [{"ERL_EPMD_PORT", "1"}]),
     Port = own_port(Peer),
-    [?assertEqual({Name, {ok, [{"both", Port}]}}, {Name, peer:call(Peer, epmd_docker, names, [Name])})
+    Ours = fun({ok, Names}) -> [Nodes || {"both", _} = Nodes <- Names] end,
+    [?assertEqual({Name, [{"both", Port}]}, {Name, Ours(peer:call(Peer, epmd_docker, names, [Name]))})
      || Name <- [Host, "localhost"]],
-    ?assertEqual({ok, [{"both", Port}]}, peer:call(Peer, net_adm, names, [])),
+    ?assertEqual([{"both", Port}], Ours(peer:call(Peer, net_adm, names, []))),
     testbed:stop(Peer).
 
 %% ---------------------------------------------------------------------------------------------

@@ -120,7 +120,9 @@ registers_like_stock(Config) ->
     Stock = stock(Config, ["-name", "stock@127.0.0.1"]),
     {ok, Names} = peer:call(Stock, erl_epmd, names, [{127, 0, 0, 1}]),
     ?assertEqual(["ours", "stock"], lists:sort([Name || {Name, _} <- Names])),
-    ?assertEqual({ok, lists:sort(Names)}, peer:call(Ours, epmd_docker, names, ["127.0.0.1"])),
+    %% Beside what Docker knows on this machine.
+    {ok, All} = peer:call(Ours, epmd_docker, names, ["127.0.0.1"]),
+    ?assertEqual(lists:sort(Names), [Node || {Name, _} = Node <- All, lists:keymember(Name, 1, Names)]),
     ?assert(connect(Stock, 'ours@127.0.0.1')),
     {Status, Output} = testbed:erl(["-start_epmd", "false", "-epmd_module", "epmd_docker", "-epmd_port",
         ?config(epmd, Config), "-name", "ours@127.0.0.1", "-eval", "halt(0)."], []),
