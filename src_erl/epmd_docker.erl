@@ -151,26 +151,13 @@ resolve(Node) ->
         {error, _} = Error -> Error
     end.
 
-?DOC("The settings in force and where each came from, the daemons asked so far, this node.").
--spec info() -> #{atom() => term()}.
+?DOC("""
+The settings in force and where each came from, the daemons asked so far and how they stand, counts
+of look-ups, this node.
+""").
+-spec info() -> epmd_docker_info:info().
 info() ->
-    Settings =
-        case epmd_docker_options:current() of
-            {ok, Options} -> Options;
-            {error, Bad} -> #{bad_setting => epmd_docker_options:format_error(Bad)}
-        end,
-    {Library, Daemons} =
-        case epmd_docker_nif:daemons() of
-            {error, Reason} -> {Reason, []};
-            List -> {loaded, List}
-        end,
-    Nodes =
-        case list_nodes() of
-            {error, _} -> 0;
-            Table -> length(Table)
-        end,
-    #{settings => Settings, library => Library, library_path => epmd_docker_nif:path(),
-        daemons => Daemons, nodes => Nodes, self => epmd_docker_self:name_and_port()}.
+    epmd_docker_info:all().
 
 ?DOC("As `subscribe/1`, to all containers of the local daemon.").
 -spec subscribe() -> ok | {error, reason()}.

@@ -7,7 +7,7 @@
 -include("epmd_docker.hrl").
 ?MODULEDOC(false).
 
--export([by_name/1, first_word/2, again/3, notices/0]).
+-export([by_name/1, first_word/2, again/3]).
 
 -export_type([ask/0, said/0]).
 
@@ -88,21 +88,4 @@ answer(Tag, Wait, #{caller := Caller}) ->
         %% Nobody waits any more: the job ends with its owner, this process.
         {'DOWN', Caller, process, _, _} -> exit(normal)
     after Wait -> none
-    end.
-
-?DOC("""
-Logs what the library has to tell of its daemons, in a process of its own: a log handler may wait.
-The library itself does not log.
-""").
--spec notices() -> ok.
-notices() ->
-    case epmd_docker_nif:notices() of
-        [_ | _] = Notices ->
-            _ = spawn(fun() ->
-                [?LOG_WARNING(#{what => not_watched, daemon => Daemon, reason => Reason}, ?LOG_META)
-                 || {Daemon, Reason} <- Notices]
-            end),
-            ok;
-        _ ->
-            ok
     end.

@@ -29,6 +29,7 @@ configure() ->
             context(),
             case epmd_docker_nif:configure(epmd_docker_options:native(Options)) of
                 ok ->
+                    ok = epmd_docker_notes:start(),
                     table(Options);
                 {error, {nif_not_loaded, _}} ->
                     {ok, Options};

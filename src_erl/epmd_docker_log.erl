@@ -41,9 +41,19 @@ format(#{what := not_watched, daemon := Daemon, reason := Reason}) ->
         "asked at each lookup; a proxy before it has to allow GET /events and /containers/json for "
         "answers from memory, and watch = false says that it need not",
         [Daemon, epmd_docker:format_error(Reason)]};
+format(#{what := daemon_down, daemon := Daemon, reason := Reason} = Report) ->
+    {"epmd_docker: the Docker daemon at ~ts cannot be reached any more (~ts); what was known of its "
+        "containers serves as the last known~ts", [Daemon, epmd_docker:format_error(Reason), changes(Report)]};
+format(#{what := daemon_up, daemon := Daemon} = Report) ->
+    {"epmd_docker: the Docker daemon at ~ts is back~ts", [Daemon, changes(Report)]};
 format(#{what := lookup_failed, node := Node, reason := Reason}) ->
     {"epmd_docker: no address for '~ts': ~ts", [Node, epmd_docker:format_error(Reason)]};
 format(#{what := crash, where := Where, reason := Reason}) ->
     {"epmd_docker: internal error in ~tp: ~tp", [Where, Reason]};
 format(Report) ->
     {"epmd_docker: ~tp", [Report]}.
+
+changes(#{changes := Changes}) when Changes > 1 ->
+    [" (it has come and gone ", integer_to_list(Changes), " times since the last line about it)"];
+changes(_) ->
+    "".

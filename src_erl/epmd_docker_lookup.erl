@@ -1,7 +1,8 @@
 %% One look-up: node table, then Docker, then DNS with the fixed port or epmd.
 %%
-%% The calling process waits for Docker's first word itself (epmd_docker_ask). Whatever else may wait runs in a short-lived worker (epmd_docker_worker). Never called inside
-%% net_kernel (epmd_docker_select is).
+%% The calling process waits for Docker's first word itself (epmd_docker_ask). Whatever else may wait
+%% runs in a short-lived worker (epmd_docker_worker). Never called inside net_kernel
+%% (epmd_docker_select is).
 -module(epmd_docker_lookup).
 
 -include("epmd_docker.hrl").
@@ -31,6 +32,8 @@
     family := inet | inet6,
     %% By the monotonic clock, ms.
     deadline := integer(),
+    %% By the same, in its own unit.
+    started := integer(),
     flags := #{watch => boolean()},
     %% What the library says of a name that is Docker's.
     kind => on_host | in_container,
@@ -58,6 +61,7 @@ known_node({Kind, Ip, Port}, Node, Host) ->
         true ->
             unknown;
         false ->
+            ok = epmd_docker_stats:hit(),
             ok = epmd_docker_handshake:spawn_watch(Node, #{address => Ip, port => Port}),
             {ok, Ip, Port}
     end;
@@ -82,13 +86,16 @@ find(Name, Host, Family, Timeout, Flags) ->
     end.
 
 find_node(Node, Name, Host, Family, Timeout, Flags) ->
-    Query = #{node => Node, name => Name, host => Host, family => Family, flags => Flags, deadline => epmd_docker_stock:deadline(Timeout)},
+    Query = #{node => Node, name => Name, host => Host, family => Family, flags => Flags,
+        deadline => epmd_docker_stock:deadline(Timeout), started => epmd_docker_stats:start()},
     case epmd_docker_nif:peek(Node, Family) of
         {found, Kind, Found} ->
             find_in_docker({ok, Found}, Query#{kind => Kind});
         {table, TableHost, Port} = Known ->
             case inet:parse_strict_address(unicode:characters_to_list(TableHost)) of
-                {ok, Ip} -> watched(epmd_docker_stock:at(Ip, Port, table, Query), Query);
+                {ok, Ip} ->
+                    ok = epmd_docker_stats:hit(),
+                    watched(epmd_docker_stock:at(Ip, Port, table, Query), Query);
                 {error, _} -> in_worker(Known, Query)
             end;
         {error, {bad_node_name, _}} = Error ->
@@ -110,6 +117,7 @@ find_in_docker(Known, Query) ->
             case known_or_said(Known, Query) of
                 {ok, #{port := Port} = Found} when is_integer(Port) ->
                     Result = {ok, docker_found(Found, Port, ?DIST_VERSION)},
+                    ok = count(Known, Query, Result),
                     ok = log(Query, Result),
                     watched(Result, Query);
                 Said ->
@@ -117,10 +125,14 @@ find_in_docker(Known, Query) ->
             end
     end.
 
+count(unknown, #{node := Node, started := Started}, Result) ->
+    epmd_docker_stats:miss(Started, Node, Result);
+count({ok, _}, _Query, _Result) ->
+    epmd_docker_stats:hit().
+
 known_or_said(unknown, Query) ->
-    Said = epmd_docker_ask:first_word(epmd_docker_ask:by_name(Query), Query),
-    ok = epmd_docker_ask:notices(),
-    Said;
+    ok = epmd_docker_notes:start(),
+    epmd_docker_ask:first_word(epmd_docker_ask:by_name(Query), Query);
 known_or_said(Known, _Query) ->
     Known.
 
@@ -146,6 +158,11 @@ node_name(Name, Host) ->
 %% ---------------------------------------------------------------------------------------------
 
 in_worker(Step, Query) ->
+    Result = from_worker(Step, Query),
+    ok = count(unknown, Query, Result),
+    Result.
+
+from_worker(Step, Query) ->
     Work = fun(Reply, Caller) -> work(Step, Query, Reply, Caller) end,
     case epmd_docker_worker:run(Work, epmd_docker_stock:left(Query) + ?SLACK_MS) of
         {ok, Result} ->

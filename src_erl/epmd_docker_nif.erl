@@ -26,7 +26,7 @@
     table_set/1,
     table_list/0,
     daemons/0,
-    notices/0,
+    listen/0,
     creation/0
 ]).
 -export(?NIFS).
@@ -236,9 +236,12 @@ table_list() -> stub(?FUNCTION_NAME, []).
 -spec daemons() -> [map()] | not_loaded().
 daemons() -> stub(?FUNCTION_NAME, []).
 
-?DOC("Daemons whose events may not be followed, and why; each is told once.").
--spec notices() -> [{Daemon :: binary(), reason()}] | not_loaded().
-notices() -> stub(?FUNCTION_NAME, []).
+?DOC("""
+From now on the calling process is told what happens to daemons, in messages `{epmd_docker_nif,
+notice, Daemon :: binary(), up | {down, reason()} | {not_watched, reason()}}`, and nobody else is.
+""").
+-spec listen() -> ok | not_loaded().
+listen() -> stub(?FUNCTION_NAME, []).
 
 ?DOC("A random creation for this incarnation of the node.").
 -spec creation() -> 4..16#FFFFFFFF | not_loaded().

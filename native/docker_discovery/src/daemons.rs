@@ -11,6 +11,7 @@ use crate::docker::endpoint::Endpoint;
 use crate::docker::transport::Link;
 use crate::error::Error;
 use crate::host_addr::HostAddr;
+use crate::notice::{Notice, Notices};
 use crate::settings::Settings;
 use crate::sync::lock;
 use crate::watch::{self, Rules};
@@ -23,6 +24,7 @@ pub(crate) struct Daemons {
     rules: Option<(Rules, Rules)>,
     own: Arc<Daemon>,
     others: Mutex<Others>,
+    notices: Notices,
 }
 
 /// Node names can be made up at will, so these are bounded.
@@ -34,14 +36,17 @@ struct Others {
 
 impl Daemons {
     pub(crate) fn new(settings: Arc<Settings>) -> Self {
+        let notices = Notices::default();
+        let own = daemon(&settings, settings.docker_host.clone(), None, &notices);
         Self {
-            own: Arc::new(daemon(&settings, settings.docker_host.clone(), None)),
+            own: Arc::new(own),
             guard: Arc::new(settings.allowed_hosts.clone()),
             rules: settings.watch.map(|refresh| {
                 let rules = |idle| Rules { refresh, idle };
                 (rules(None), rules(Some(settings.limits.watch_idle)))
             }),
             others: Mutex::default(),
+            notices,
             settings,
         }
     }
@@ -83,7 +88,8 @@ impl Daemons {
         }
         others.make_room(self.settings.limits.max_daemons)?;
         let guard = Some(Arc::clone(&self.guard));
-        let daemon = Arc::new(daemon(&self.settings, endpoint.clone(), guard));
+        let daemon = daemon(&self.settings, endpoint.clone(), guard, &self.notices);
+        let daemon = Arc::new(daemon);
         self.ensure(&daemon);
         others
             .by_endpoint
@@ -116,14 +122,9 @@ impl Daemons {
         }
     }
 
-    /// Which daemons may not be watched, and why; each once.
-    pub(crate) fn notices(&self) -> Vec<(String, Error)> {
-        let notice =
-            |daemon: &Daemon| Some((daemon.link.text.clone(), daemon.watch.take_notice()?));
-        let others = lock(&self.others);
-        let others = others.by_endpoint.values();
-        let daemons = std::iter::once(&self.own).chain(others.map(|(_, daemon)| daemon));
-        daemons.filter_map(|daemon| notice(daemon)).collect()
+    /// Who is told of what happens to daemons.
+    pub(crate) fn listen(&self, tell: impl Fn(&str, &Notice) + Send + Sync + 'static) {
+        self.notices.listen(Box::new(tell));
     }
 
     /// All of them, the user's own first.
@@ -173,7 +174,12 @@ impl Others {
     }
 }
 
-fn daemon(settings: &Settings, endpoint: Endpoint, guard: Option<Arc<AllowedHosts>>) -> Daemon {
+fn daemon(
+    settings: &Settings,
+    endpoint: Endpoint,
+    guard: Option<Arc<AllowedHosts>>,
+    notices: &Notices,
+) -> Daemon {
     let link = Link::new(endpoint, guard, settings.limits.connect_timeout);
-    Daemon::new(link, &settings.limits, settings.api_version)
+    Daemon::new(link, &settings.limits, settings.api_version, notices)
 }

@@ -15,6 +15,7 @@ use crate::found::{Family, Found};
 use crate::host_addr::HostAddr;
 use crate::look::{Lookout, Port, Sight, Target};
 use crate::node_name::{ContainerRef, NodeName, Scheme};
+use crate::notice::Notice;
 use crate::settings::Settings;
 
 /// A container that is just starting is asked about again after this, then
@@ -113,10 +114,10 @@ impl Resolver {
         self.lookout.recall(&target, known, view)
     }
 
-    /// What there is to tell the user of daemons that cannot be followed, each
-    /// thing once: the daemon, and why.
-    pub fn notices(&self) -> Vec<(String, Error)> {
-        self.daemons.notices()
+    /// Has `tell` called with what happens to daemons by itself, and with the
+    /// daemon's endpoint: on the runtime's thread, where it must not wait.
+    pub fn listen(&self, tell: impl Fn(&str, &Notice) + Send + Sync + 'static) {
+        self.daemons.listen(tell);
     }
 
     /// Where `port` of a container of the local daemon is.

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::docker::client::Daemon;
 use crate::error::Error;
+use crate::notice::{Notice, Notices};
 use crate::sync::lock;
 
 mod follow;
@@ -62,23 +63,20 @@ pub(crate) struct Watch {
     used: AtomicU64,
     /// To try at once, or look at what is wanted.
     wake: Notify,
-    /// What nobody was told yet.
-    notice: Mutex<Option<Error>>,
+    notices: Notices,
 }
 
-impl Default for Watch {
-    fn default() -> Self {
+impl Watch {
+    pub(crate) fn new(notices: &Notices) -> Self {
         Self {
             task: Mutex::default(),
             state: Mutex::new(WatchState::Off),
             used: AtomicU64::new(0),
             wake: Notify::new(),
-            notice: Mutex::default(),
+            notices: notices.clone(),
         }
     }
-}
 
-impl Watch {
     /// Somebody asks about this daemon.
     pub(crate) fn touch(&self) {
         self.used.store(uptime(), Relaxed);
@@ -100,11 +98,6 @@ impl Watch {
         }
     }
 
-    /// Why it is forbidden to follow this daemon; each such time once.
-    pub(crate) fn take_notice(&self) -> Option<Error> {
-        lock(&self.notice).take()
-    }
-
     fn set(&self, state: WatchState) {
         *lock(&self.state) = state;
     }
@@ -118,12 +111,12 @@ impl Watch {
         Duration::from_millis(uptime().saturating_sub(self.used.load(Relaxed)))
     }
 
-    fn forbidden(&self, error: Error) {
-        let mut state = lock(&self.state);
+    /// Says so once, until it is followed again.
+    fn forbidden(&self, daemon: &str, error: Error) {
         let forbidden = WatchState::Forbidden(error.clone());
-        if *state != forbidden {
-            *lock(&self.notice) = Some(error);
-            *state = forbidden;
+        let before = std::mem::replace(&mut *lock(&self.state), forbidden.clone());
+        if before != forbidden {
+            self.notices.tell(daemon, &Notice::NotWatched(error));
         }
     }
 }
@@ -149,7 +142,7 @@ async fn run(daemon: Arc<Daemon>, rules: Rules) {
         let wait = match end {
             End::Idle => break,
             End::Forbidden(error) => {
-                watch.forbidden(error);
+                watch.forbidden(&daemon.link.text, error);
                 FORBIDDEN_PAUSE
             }
             End::Lost(error) => {

@@ -4,11 +4,13 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use docker_discovery::{Change, ContainerState, DistPort, Error, Family, Member, WatchState};
+use docker_discovery::{
+    Change, ContainerState, DistPort, Error, Family, Member, Notice, WatchState,
+};
 use serde_json::{Value, json};
 use support::living::{Living, address, event, move_to, own, peek, until_following, until_known};
 use support::{Act, Engine, answer, app, container, lookup, network, ok, until, world};
@@ -270,6 +272,52 @@ async fn only_if_the_daemon_is_away_does_the_last_known_answer_serve() {
 }
 
 #[tokio::test]
+async fn who_listens_is_told_that_a_daemon_goes_and_comes() {
+    let living = Living::new(vec![app()]).await;
+    let resolver = living.resolver();
+    let notices = notices(&resolver);
+    // One that was never there is nobody's news.
+    let nowhere = docker_discovery::Settings {
+        docker_host: docker_discovery::Endpoint::parse("/nowhere/docker.sock").unwrap(),
+        watch: Some(Duration::from_secs(60)),
+        ..Default::default()
+    };
+    let absent = Arc::new(docker_discovery::Resolver::new(nowhere));
+    let silence = self::notices(&absent);
+    assert!(lookup(&absent, APP).await.is_err());
+    until_known(&resolver, APP).await;
+    for _ in 0..3 {
+        living.dead.store(true, SeqCst);
+        living.events.cut();
+        until(|| !notices.lock().unwrap().is_empty()).await;
+        let (daemon, notice) = notices.lock().unwrap().remove(0);
+        assert_eq!(daemon, living.engine.endpoint.to_string());
+        assert!(
+            matches!(notice, Notice::Down(Error::Connect { .. })),
+            "{notice:?}"
+        );
+        living.dead.store(false, SeqCst);
+        until(|| !notices.lock().unwrap().is_empty()).await;
+        assert_eq!(notices.lock().unwrap().remove(0).1, Notice::Up);
+        until_following(&resolver).await;
+    }
+    assert_eq!(*silence.lock().unwrap(), []);
+}
+
+type Told = Arc<Mutex<Vec<(String, Notice)>>>;
+
+/// What somebody who listens is told.
+fn notices(resolver: &docker_discovery::Resolver) -> Told {
+    let told = Told::default();
+    let tell = Arc::clone(&told);
+    resolver.listen(move |daemon, notice| {
+        let notice = (daemon.to_owned(), notice.clone());
+        tell.lock().unwrap().push(notice);
+    });
+    told
+}
+
+#[tokio::test]
 async fn what_may_not_be_followed_is_asked_and_said_once() {
     for forbidden in ["/events?", "/containers/json"] {
         let living = Living::with(vec![app()], move |asked| {
@@ -278,13 +326,15 @@ async fn what_may_not_be_followed_is_asked_and_said_once() {
         })
         .await;
         let resolver = living.resolver();
+        let notices = notices(&resolver);
         lookup(&resolver, APP).await.unwrap();
         until(|| matches!(own(&resolver).watch, WatchState::Forbidden(_))).await;
-        let notices = resolver.notices();
-        assert_eq!(notices.len(), 1);
-        assert_eq!(notices[0].0, living.engine.endpoint.to_string());
-        assert!(matches!(&notices[0].1, Error::Status { code: 403, .. }));
-        assert_eq!(resolver.notices(), []);
+        until(|| !notices.lock().unwrap().is_empty()).await;
+        let (daemon, notice) = notices.lock().unwrap().remove(0);
+        assert_eq!(daemon, living.engine.endpoint.to_string());
+        let refused = matches!(notice, Notice::NotWatched(Error::Status { code: 403, .. }));
+        assert!(refused, "{notice:?}");
+        assert_eq!(*notices.lock().unwrap(), []);
         let inspects = living.inspects();
         for _ in 0..3 {
             lookup(&resolver, APP).await.unwrap();

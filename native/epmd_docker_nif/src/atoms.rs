@@ -84,6 +84,8 @@ rustler::atoms! {
     state,
     up,
     down,
+    notice,
+    not_watched,
     requests,
     coalesced,
     in_flight,

@@ -8,6 +8,7 @@ mod atoms;
 mod encode;
 mod job;
 mod nifs;
+mod notice;
 mod runtime;
 mod settings;
 mod state;

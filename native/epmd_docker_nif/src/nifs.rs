@@ -12,7 +12,7 @@ use rustler::{Atom, Binary, Encoder, Env, NifResult, ResourceArc, Term};
 
 use crate::job::{self, Encode, Job};
 use crate::subscription::{self, Filter, Subscription};
-use crate::{atoms, encode, runtime, settings, state};
+use crate::{atoms, encode, notice, runtime, settings, state};
 
 fn failed<'a>(env: Env<'a>, error: &Error) -> Term<'a> {
     (atoms::error(), encode::reason(env, error)).encode(env)
@@ -261,13 +261,11 @@ fn daemons(env: Env<'_>) -> Vec<Term<'_>> {
         .collect()
 }
 
-/// `notices() -> [{Daemon, Reason}]`: daemons that do not allow to be followed, each told once.
+/// `listen() -> ok`: the calling process is told what happens to daemons, see [`notice::listen`].
 #[rustler::nif]
-fn notices(env: Env<'_>) -> Vec<(String, Term<'_>)> {
-    let notices = state::resolver().notices().into_iter();
-    notices
-        .map(|(daemon, error)| (daemon, encode::reason(env, &error)))
-        .collect()
+fn listen(env: Env<'_>) -> Atom {
+    notice::listen(env);
+    atoms::ok()
 }
 
 /// `creation() -> 4..16#FFFFFFFF`: a random number for this incarnation of the node, from the

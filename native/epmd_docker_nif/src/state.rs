@@ -5,6 +5,8 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use docker_discovery::{Resolver, Settings, Table};
 
+use crate::notice;
+
 static TABLE: OnceLock<Table> = OnceLock::new();
 static RESOLVER: RwLock<Option<Arc<Resolver>>> = RwLock::new(None);
 
@@ -29,6 +31,7 @@ pub(crate) fn configure(settings: Settings) -> Arc<Resolver> {
         Some(resolver) if *resolver.settings() == settings => Arc::clone(resolver),
         _ => {
             let resolver = Arc::new(Resolver::new(settings));
+            resolver.listen(notice::tell);
             *slot = Some(Arc::clone(&resolver));
             resolver
         }

@@ -4,15 +4,17 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use super::DaemonInfo;
 use super::events::{EventTime, Events};
 use super::flights::{Answer, Flights};
 use super::http::Http;
+use super::standing::Standing;
 use super::transport::Link;
 use super::version::ApiVersion;
-use super::{DaemonInfo, DaemonState};
 use crate::breaker::Breaker;
 use crate::error::Error;
 use crate::known::Known;
+use crate::notice::Notices;
 use crate::settings::Limits;
 use crate::sync::lock;
 use crate::watch::{Rules, Watch};
@@ -31,7 +33,7 @@ pub(crate) struct Daemon {
     fixed_version: Option<ApiVersion>,
     /// None while nothing was negotiated; a daemon that tells none has none.
     version: Mutex<Option<Option<ApiVersion>>>,
-    state: Arc<Mutex<DaemonState>>,
+    standing: Standing,
     /// What is known of its containers.
     pub(crate) known: Arc<Known>,
     pub(crate) watch: Watch,
@@ -40,19 +42,24 @@ pub(crate) struct Daemon {
 
 impl Daemon {
     /// Does no IO.
-    pub(crate) fn new(link: Link, limits: &Limits, fixed_version: Option<ApiVersion>) -> Self {
+    pub(crate) fn new(
+        link: Link,
+        limits: &Limits,
+        fixed_version: Option<ApiVersion>,
+        notices: &Notices,
+    ) -> Self {
         let link = Arc::new(link);
         let seats = limits.max_in_flight.saturating_add(limits.max_waiting);
         Self {
             http: Arc::new(Http::new(&link, limits)),
             flights: Arc::new(Flights::new(seats)),
-            link,
             limits: limits.clone(),
             fixed_version,
             version: Mutex::new(None),
-            state: Arc::new(Mutex::new(DaemonState::Unknown)),
+            standing: Standing::new(&link, notices),
             known: Arc::default(),
-            watch: Watch::default(),
+            watch: Watch::new(notices),
+            link,
             breaker: Breaker::default(),
         }
     }
@@ -111,7 +118,7 @@ impl Daemon {
         let version = self.version().await?;
         let path = versioned(version, &EventTime::path(since));
         let opened = self.http.open(&path).await;
-        note(&self.state, opened.as_ref().err());
+        self.standing.note(opened.as_ref().err());
         opened.map(Events::new)
     }
 
@@ -125,18 +132,18 @@ impl Daemon {
     }
 
     async fn fetch(&self, path: String, limit: u64) -> Answer {
-        let (http, state) = (Arc::clone(&self.http), Arc::clone(&self.state));
+        let (http, standing) = (Arc::clone(&self.http), self.standing.clone());
         let (known, asked) = (Arc::clone(&self.known), path.clone());
         let request = async move {
             let asked_at = known.mark();
             let mut answer = http.get(&asked, limit).await;
-            note(&state, answer.as_ref().err());
+            standing.note(answer.as_ref().err());
             if let Ok(reply) = &mut answer {
                 reply.asked_at = asked_at;
             }
             answer
         };
-        let was_down = matches!(*lock(&self.state), DaemonState::Down(_));
+        let was_down = self.standing.is_down();
         let news = self.known.last_news();
         let answer = self.flights.ask(path, news, request).await;
         if was_down && answer.is_ok() {
@@ -157,7 +164,7 @@ impl Daemon {
 
     /// A lookup or a ping has waited for it in vain.
     pub(crate) fn was_silent(&self, error: &Error) {
-        *lock(&self.state) = DaemonState::Down(error.clone());
+        self.standing.down(error);
     }
 
     /// Asks whether it is there, beside everything else.
@@ -167,7 +174,7 @@ impl Daemon {
 
     /// It has answered such a ping after a silence.
     pub(crate) fn is_back(&self) {
-        *lock(&self.state) = DaemonState::Up;
+        self.standing.up();
         self.watch.wake();
     }
 
@@ -177,7 +184,7 @@ impl Daemon {
         let (_, containers, known) = self.known.count();
         DaemonInfo {
             endpoint: self.link.endpoint.clone(),
-            state: lock(&self.state).clone(),
+            state: self.standing.now(),
             api_version: self.fixed_version.or(version),
             requests: self.http.requests(),
             coalesced: self.flights.coalesced(),
@@ -194,15 +201,6 @@ impl fmt::Debug for Daemon {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Daemon({})", self.link.text)
     }
-}
-
-fn note(state: &Mutex<DaemonState>, error: Option<&Error>) {
-    *lock(state) = match error {
-        Some(error @ (Error::Connect { .. } | Error::Tls { .. } | Error::HostNotAllowed(_))) => {
-            DaemonState::Down(error.clone())
-        }
-        _ => DaemonState::Up,
-    };
 }
 
 fn versioned(version: Option<ApiVersion>, path: &str) -> String {

@@ -11,6 +11,7 @@ mod http;
 pub(crate) mod list;
 mod network;
 pub(crate) mod search;
+mod standing;
 pub(crate) mod transport;
 pub(crate) mod version;
 
