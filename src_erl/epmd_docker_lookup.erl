@@ -258,6 +258,7 @@ is_final(_) -> false.
 
 %% If DNS does not know the name either, Docker's reason is the one that helps.
 either({ok, _} = Ok, _) -> Ok;
+either({error, {host_not_allowed, _}} = Error, _) -> Error;
 either({error, _}, Error) -> Error.
 
 %% What Docker said, with the port from the container's epmd where only that knows it.

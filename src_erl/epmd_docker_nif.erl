@@ -19,6 +19,7 @@
     names/4,
     subscribe/2,
     unsubscribe/1,
+    is_allowed/2,
     cancel/1,
     doubt/1,
     table_add/3,
@@ -204,6 +205,13 @@ subscribe(Host, Project) -> stub(?FUNCTION_NAME, [Host, Project]).
 ?DOC("Ends a subscription.").
 -spec unsubscribe(reference()) -> ok | not_loaded().
 unsubscribe(Subscription) -> stub(?FUNCTION_NAME, [Subscription]).
+
+?DOC("""
+Whether `allowed_hosts` lets a node name with this host lead to this address (as text), which is the
+host's.
+""").
+-spec is_allowed(Host :: binary(), Address :: binary()) -> boolean() | not_loaded().
+is_allowed(Host, Address) -> stub(?FUNCTION_NAME, [Host, Address]).
 
 ?DOC("Aborts a job. Its message is in the owner's mailbox already, or never will be.").
 -spec cancel(job()) -> ok | not_loaded().

@@ -35,7 +35,7 @@ fixed_port(Port, #{name := Name, host := Host} = Query) ->
 ?DOC("The address of a host, with this port or (`undefined`) the one that its epmd knows.").
 -spec dns(string(), inet:port_number() | undefined, epmd_docker_lookup:source(), query()) -> result().
 dns(Host, Port, Source, #{family := Family} = Query) ->
-    case getaddr(Host, Family, left(Query)) of
+    case permitted(getaddr(Host, Family, left(Query)), Query) of
         {ok, Ip} when is_integer(Port) ->
             at(Ip, Port, Source, Query);
         {ok, Ip} ->
@@ -45,9 +45,22 @@ dns(Host, Port, Source, #{family := Family} = Query) ->
                 Error ->
                     Error
             end;
+        {error, {host_not_allowed, _}} = Error ->
+            Error;
         {error, Reason} ->
             {error, {dns, unicode:characters_to_binary(Host), Reason}}
     end.
+
+%% ContainerId@HostAddr is bound by allowed_hosts here too: this is another answer of the name server
+%% than the one that the library has checked, and may lead elsewhere.
+permitted({ok, Ip}, #{kind := on_host, host := Host}) ->
+    Address = list_to_binary(inet:ntoa(Ip)),
+    case epmd_docker_nif:is_allowed(unicode:characters_to_binary(Host), Address) of
+        true -> {ok, Ip};
+        _ -> {error, {host_not_allowed, Address}}
+    end;
+permitted(Answer, _Query) ->
+    Answer.
 
 ?DOC("A known address and port, if that address is of the family that is asked for.").
 -spec at(inet:ip_address(), inet:port_number(), epmd_docker_lookup:source(), query()) -> result().

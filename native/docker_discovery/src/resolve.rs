@@ -1,5 +1,6 @@
 //! One lookup: from a node name to an address and a port.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +46,12 @@ impl Resolver {
     /// The settings in force.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Whether a node name may make us contact this address, to which the host
+    /// of this name leads, if it has one.
+    pub fn allows(&self, ip: IpAddr, name: Option<&str>) -> bool {
+        self.settings.allowed_hosts.allows(ip, name)
     }
 
     /// The daemons that were asked so far, the local one first.

@@ -193,6 +193,14 @@ fn optional_host(host: Term<'_>) -> Result<Option<HostAddr>, Error> {
     }
 }
 
+/// `is_allowed(Host, Address) -> boolean()`: whether a node name with this host may make us contact this
+/// address (as text), to which that host leads.
+#[rustler::nif]
+fn is_allowed(host: &str, address: &str) -> bool {
+    let allows = |ip| state::resolver().allows(ip, Some(host));
+    address.parse().is_ok_and(allows)
+}
+
 /// `cancel(Job) -> ok`: aborts the work of a job that nobody waits for any more. No message comes
 /// after this.
 #[rustler::nif]

@@ -118,7 +118,8 @@ impl Binding {
         let port = decode::port(&self.host_port)?;
         match self.host_ip.as_str() {
             "" => Some((None, port)),
-            ip => Some((Some(ip.parse().ok()?), port)),
+            // An IPv4-mapped address is of the IPv4 host that it leads to.
+            ip => Some((Some(ip.parse::<IpAddr>().ok()?.to_canonical()), port)),
         }
     }
 }
@@ -145,6 +146,6 @@ impl Network {
 }
 
 fn parse_ip(text: &str, ipv4: bool) -> Option<IpAddr> {
-    let ip: IpAddr = text.parse().ok()?;
+    let ip = text.parse::<IpAddr>().ok()?.to_canonical();
     (ip.is_ipv4() == ipv4 && !ip.is_unspecified()).then_some(ip)
 }

@@ -46,6 +46,9 @@ impl Connection for Stream {
     }
 }
 
+/// Who says where a host is: the system, or a test.
+type Names = fn(String, u16) -> Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, Errno>> + Send>>;
+
 /// The way to one daemon, and what was learnt on it.
 pub(crate) struct Link {
     pub(crate) endpoint: Endpoint,
@@ -53,6 +56,7 @@ pub(crate) struct Link {
     pub(crate) text: String,
     /// Set where the endpoint comes from a node name, and not from the user.
     guard: Option<Arc<AllowedHosts>>,
+    names: Names,
     connect_timeout: Duration,
     connects: AtomicU64,
     peer: Mutex<Option<IpAddr>>,
@@ -68,6 +72,7 @@ impl Link {
             text: endpoint.to_string(),
             endpoint,
             guard,
+            names: |name, port| Box::pin(resolve(name, port)),
             connect_timeout,
             connects: AtomicU64::new(0),
             peer: Mutex::new(None),
@@ -93,7 +98,7 @@ impl Link {
         let (found, name) = match host {
             HostAddr::Ip(ip) => (vec![*ip], None),
             HostAddr::Name(name) => {
-                let found = resolve(name.clone(), *port).await;
+                let found = (self.names)(name.clone(), *port).await;
                 (
                     found.map_err(|errno| self.failed(errno))?,
                     Some(name.as_str()),

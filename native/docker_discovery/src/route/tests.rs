@@ -389,3 +389,22 @@ fn the_distribution_port_is_the_first_that_is_known() {
         assert_eq!(port(labels, env, false, Some(0)), DistPort::Epmd, "{bad}");
     }
 }
+
+/// Else a daemon of another host could name our own loopback.
+#[test]
+fn a_mapped_binding_is_one_of_ipv4() {
+    let bound = |host_ip: &str| published(json!([binding(host_ip, "1")]));
+    assert_eq!(
+        From::afar().way(&bound("::ffff:127.0.0.1")),
+        "Err(LoopbackOnly(12345))"
+    );
+    let all = From::afar().way(&bound("::ffff:0.0.0.0"));
+    assert_eq!(all, "10.99.0.1 1 published");
+    let over_v6 = From {
+        host: Some(ip("fd99::1")),
+        ..From::afar()
+    };
+    let port = DistPort::Known(12345);
+    let way = over_v6.look(&bound("::ffff:127.0.0.1"), Family::Inet6, port);
+    assert_eq!(text(way), "Err(NotPublished(12345))");
+}
