@@ -1,8 +1,8 @@
 %% A scripted Docker engine for what a real one cannot be made to do: it answers each request as
-%% the script says and remembers the paths that it was asked for.
+%% the script says and remembers what it was asked for.
 -module(fake_engine).
 
--export([start/1, start/2, stop/1, host/1, port/1, paths/1, inspect/1, inspect/2]).
+-export([start/1, start/2, stop/1, host/1, port/1, paths/1, heads/1, inspect/1, inspect/2]).
 
 -type reply() ::
     {Status :: 100..999, Body :: iodata()}
@@ -31,10 +31,10 @@ start(Script, PingHeaders) ->
     end),
     receive {Pid, Port} -> {Pid, Port} end.
 
-loop(Paths) ->
+loop(Heads) ->
     receive
-        {path, Path} -> loop([Path | Paths]);
-        {paths, From} -> From ! {self(), lists:reverse(Paths)}, loop(Paths);
+        {head, Head} -> loop([Head | Heads]);
+        {heads, From} -> From ! {self(), lists:reverse(Heads)}, loop(Heads);
         stop -> exit(shutdown)
     end.
 
@@ -51,9 +51,13 @@ host({_, Port}) -> "tcp://127.0.0.1:" ++ integer_to_list(Port).
 port({_, Port}) -> Port.
 
 -spec paths(engine()) -> [string()].
-paths({Pid, _}) ->
-    Pid ! {paths, self()},
-    receive {Pid, Paths} -> Paths end.
+paths(Engine) -> [Path || {'GET', Path, _} <- heads(Engine)].
+
+%% All that came, in order; what is no request for a path is {odd, What, []}.
+-spec heads(engine()) -> [{Method :: atom() | binary(), Path :: term(), [{Header :: term(), Value :: binary()}]}].
+heads({Pid, _}) ->
+    Pid ! {heads, self()},
+    receive {Pid, Heads} -> Heads end.
 
 %% What a real engine says of a container with this id whose port is published at 127.0.0.1:Port.
 -spec inspect(string()) -> iodata().
@@ -80,26 +84,31 @@ accept(Server, Listen, Script, PingHeaders) ->
 
 serve(Server, Socket, Script, PingHeaders) ->
     case request(Socket) of
-        {ok, Path} ->
-            Server ! {path, Path},
+        {'GET', Path, _} = Head ->
+            Server ! {head, Head},
             case answer(Socket, reply(Path, Script, PingHeaders)) of
                 next -> serve(Server, Socket, Script, PingHeaders);
                 done -> gen_tcp:close(Socket)
             end;
         closed ->
+            gen_tcp:close(Socket);
+        Odd ->
+            Server ! {head, Odd},
             gen_tcp:close(Socket)
     end.
 
 request(Socket) ->
     case gen_tcp:recv(Socket, 0) of
-        {ok, {http_request, 'GET', {abs_path, Path}, _}} -> headers(Socket, binary_to_list(Path));
-        _ -> closed
+        {ok, {http_request, Method, {abs_path, Path}, _}} -> headers(Socket, Method, binary_to_list(Path), []);
+        {ok, Odd} -> {odd, Odd, []};
+        {error, _} -> closed
     end.
 
-headers(Socket, Path) ->
+headers(Socket, Method, Path, Headers) ->
     case gen_tcp:recv(Socket, 0) of
-        {ok, http_eoh} -> {ok, Path};
-        {ok, _} -> headers(Socket, Path);
+        {ok, http_eoh} -> {Method, Path, lists:reverse(Headers)};
+        {ok, {http_header, _, Name, _, Value}} -> headers(Socket, Method, Path, [{Name, Value} | Headers]);
+        {ok, Odd} -> {odd, Odd, Headers};
         {error, _} -> closed
     end.
 
