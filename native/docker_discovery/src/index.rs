@@ -32,6 +32,8 @@ pub(crate) struct Mark(u64);
 pub(crate) struct Index {
     entries: BTreeMap<ContainerId, Entry>,
     words: Words,
+    /// About how much memory the entries take.
+    weight: usize,
     now: Mark,
     /// When the stream of events began that is followed now.
     stream: Option<Mark>,
@@ -81,6 +83,10 @@ impl Entry {
     fn is_unseen(&self) -> bool {
         self.runs && !self.fresh
     }
+
+    fn weight(&self) -> usize {
+        self.name.len() + self.details.as_ref().map_or(0, |one| one.weight())
+    }
 }
 
 impl Words {
@@ -127,6 +133,12 @@ impl Index {
         (self.entries.len(), known)
     }
 
+    /// How many containers it holds on to, and about how many bytes they take.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let removed = self.removed.as_ref().map_or(0, HashSet::len);
+        (self.entries.len() + removed, self.weight)
+    }
+
     /// Whether it says what is there and what is not.
     pub(crate) fn is_live(&self) -> bool {
         self.live
@@ -167,13 +179,16 @@ impl Index {
             entry
         });
         self.words.remove(id, entry);
+        self.weight -= entry.weight();
         change(entry);
+        self.weight += entry.weight();
         self.words.add(id, entry);
     }
 
     fn remove(&mut self, id: &ContainerId) {
         if let Some(entry) = self.entries.remove(id) {
             self.words.remove(id, &entry);
+            self.weight -= entry.weight();
             self.tell_down(entry);
         }
     }

@@ -130,6 +130,11 @@ impl Known {
         (index.is_live(), all, known)
     }
 
+    /// How many containers it holds on to, and about how many bytes they take.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        self.read().size()
+    }
+
     /// Whether this one is still to be inspected.
     pub(crate) fn is_unseen(&self, id: &ContainerId) -> bool {
         self.read().is_unseen(id)

@@ -81,6 +81,10 @@ pub struct Limits {
     pub max_waiting: usize,
     /// Daemons of other hosts that are remembered.
     pub max_daemons: usize,
+    /// Containers of one daemon that are held on to.
+    pub max_containers: usize,
+    /// What is held on to of all of them, in bytes.
+    pub max_known: usize,
     /// How many containers a search by hostname or alias looks at.
     pub max_inspected: usize,
     /// Time for one connect.
@@ -99,6 +103,8 @@ impl Default for Limits {
             max_in_flight: 64,
             max_waiting: 4096,
             max_daemons: 256,
+            max_containers: 1 << 16,
+            max_known: 64 << 20,
             max_inspected: 500,
             connect_timeout: Duration::from_secs(2),
             pool_idle: Duration::from_secs(30),

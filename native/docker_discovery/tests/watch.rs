@@ -549,3 +549,58 @@ async fn the_nodes_of_a_daemon_by_label_and_published_port() {
         .await;
     assert!(matches!(names, Err(Error::Connect { .. })));
 }
+
+/// Events of ever new containers, and containers with ever more aliases, do not fill our memory; what
+/// is asked is answered all the same.
+#[tokio::test]
+async fn a_daemon_that_tells_of_too_much_is_not_followed() {
+    let living = Living::new(vec![app()]).await;
+    let resolver = living.resolver_with(|settings| settings.limits.max_containers = 100);
+    until_known(&resolver, APP).await;
+    for action in ["create", "start"] {
+        until_following(&resolver).await;
+        let new = |i: usize| container(&format!("{i:012x}"), "new");
+        let told: String = (1..1000).map(|i| event(action, &new(i))).collect();
+        living.events.say(told);
+        let many = Error::BadResponse("it tells of more than 100 containers".into());
+        until(|| own(&resolver).watch == WatchState::Lost(many.clone())).await;
+        assert_eq!(own(&resolver).containers, 0);
+        lookup(&resolver, APP).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_is_held_on_to_of_containers_is_bounded_together() {
+    let with_aliases = |i: usize| {
+        let mut one = container(&format!("{i:012x}"), &format!("c{i}"));
+        let aliases: Vec<_> = (0..100).map(|j| format!("alias{i}-{j}")).collect();
+        one["NetworkSettings"]["Networks"]["bridge"]["Aliases"] = json!(aliases);
+        one
+    };
+    let all: Vec<_> = (1..30).map(with_aliases).collect();
+    let living = Living::new(all.clone()).await;
+    let resolver = living.resolver_with(|settings| settings.limits.max_known = 100_000);
+    let lost = WatchState::Lost(Error::TooLarge(100_000));
+    lookup(&resolver, "x@c1").await.unwrap();
+    until_following(&resolver).await;
+    all.iter().for_each(|one| living.happened("start", one));
+    until(|| own(&resolver).watch == lost).await;
+    assert_eq!(own(&resolver).containers, 0);
+    lookup(&resolver, "x@c2").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_container_that_says_too_much_of_itself_is_refused() {
+    let mut big = app();
+    let aliases: Vec<_> = (0..4000).map(|i| format!("alias{i}")).collect();
+    big["NetworkSettings"]["Networks"]["bridge"]["Aliases"] = json!(aliases);
+    let mut long = container("bbbbbbbbbbbb", "long");
+    long["Config"]["Env"] = json!(["A=".to_owned() + &"a".repeat(1 << 20)]);
+    let living = Living::new(vec![big, long]).await;
+    let resolver = living.resolver();
+    assert_eq!(
+        lookup(&resolver, APP).await,
+        Err(Error::TooLarge(256 << 10))
+    );
+    assert!(lookup(&resolver, "x@long").await.is_ok());
+}

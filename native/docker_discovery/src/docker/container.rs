@@ -76,6 +76,15 @@ impl Container {
         decode::json(body)
     }
 
+    /// About how much memory it takes, in bytes.
+    pub(crate) fn weight(&self) -> usize {
+        let texts = [&self.name, &self.state.status, &self.config.hostname];
+        let texts: usize = texts.into_iter().map(|text| decode::weight(text)).sum();
+        let mode = decode::weight(&self.host_config.network_mode);
+        let ports = self.config.exposed_ports.0.len() + self.host_config.port_bindings.0.len();
+        texts + mode + 2 * ports + self.config.labels.weight() + self.network_settings.weight()
+    }
+
     /// `None` if it runs. `State` comes first: Podman goes on listing the
     /// ports of a container that has stopped.
     pub(crate) fn not_running(&self) -> Option<ContainerState> {

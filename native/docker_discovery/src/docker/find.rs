@@ -11,6 +11,9 @@ use super::search::search;
 use crate::error::Error;
 use crate::node_name::{ContainerId, ContainerRef};
 
+/// Of what is kept of a container, about 2 KiB as a rule: of a long answer most is environment.
+const MAX_WEIGHT: usize = 256 << 10;
+
 /// What a container is asked for by.
 #[derive(Clone, Copy)]
 pub(crate) enum Wanted<'a> {
@@ -103,6 +106,9 @@ async fn inspect(daemon: &Arc<Daemon>, reference: &str) -> Result<Answer, Error>
     match daemon.get(&path, daemon.limits.max_body).await {
         Ok(reply) => {
             let container = Arc::new(Container::decode(&reply.body)?);
+            if container.weight() > MAX_WEIGHT {
+                return Err(Error::TooLarge(MAX_WEIGHT as u64));
+            }
             daemon.known.learn(reply.asked_at, &container);
             Ok(Answer::One(container))
         }

@@ -5,13 +5,16 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use super::container::Container;
-use super::decode::{self, Labels, or_default};
+use super::decode::{self, AtMost, Labels, or_default};
 use super::network::NetworkSettings;
 use crate::error::Error;
 use crate::node_name::ContainerId;
 
 /// Asks for all containers, running or not.
 pub(crate) const PATH: &str = "/containers/json?all=1";
+
+/// More than any host has: a daemon with more is not believed.
+pub(crate) const MAX_CONTAINERS: usize = 1 << 16;
 
 /// One container of the list.
 #[derive(Debug, Deserialize)]
@@ -47,7 +50,7 @@ struct Port {
 impl Listed {
     /// Reads the list.
     pub(crate) fn decode(body: &[u8]) -> Result<Vec<Self>, Error> {
-        decode::json(body)
+        decode::json::<AtMost<Self, MAX_CONTAINERS>>(body).map(|list| list.0)
     }
 
     pub(crate) fn is_running(&self) -> bool {
@@ -91,5 +94,22 @@ impl Listed {
         ports
             .map(|port| (port.private_port, port.public_port))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_without_end_is_refused() {
+        let list = |length: usize| {
+            let one = format!("{{\"Id\":\"{}\"}}", "a".repeat(64));
+            format!("[{}]", vec![one; length].join(",")).into_bytes()
+        };
+        let read = Listed::decode(&list(MAX_CONTAINERS));
+        assert!(read.is_ok_and(|all| all.len() == MAX_CONTAINERS));
+        let refused = Listed::decode(&list(MAX_CONTAINERS + 1));
+        assert!(matches!(refused, Err(Error::BadResponse(_))));
     }
 }

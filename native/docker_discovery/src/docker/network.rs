@@ -107,6 +107,18 @@ impl NetworkSettings {
             .collect()
     }
 
+    /// About how much memory it takes, in bytes.
+    pub(crate) fn weight(&self) -> usize {
+        let binding = |one: &Binding| decode::weight(&one.host_ip) + decode::weight(&one.host_port);
+        let ports = self.ports.iter().map(|(key, bindings)| {
+            decode::weight(key) + bindings.iter().flatten().map(binding).sum::<usize>()
+        });
+        let networks = self.networks.iter().map(|(name, network)| {
+            decode::weight(name) + network.as_ref().map_or(0, Network::weight)
+        });
+        ports.sum::<usize>() + networks.sum::<usize>()
+    }
+
     /// The names of the networks, sorted.
     pub(crate) fn names(&self) -> Vec<String> {
         self.networks.keys().cloned().collect()
@@ -125,6 +137,20 @@ impl Binding {
 }
 
 impl Network {
+    fn weight(&self) -> usize {
+        let addresses = [
+            &self.ipv4,
+            &self.ipv4_gateway,
+            &self.ipv6,
+            &self.ipv6_gateway,
+        ];
+        let texts = addresses
+            .into_iter()
+            .chain(&self.aliases)
+            .chain(&self.dns_names);
+        texts.map(|text| decode::weight(text)).sum()
+    }
+
     /// Its address and prefix length in the family.
     pub(crate) fn address(&self, ipv4: bool) -> Option<(IpAddr, u8)> {
         let (address, prefix) = match ipv4 {

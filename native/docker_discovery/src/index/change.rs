@@ -34,6 +34,7 @@ impl Index {
     /// Forgets all. For a daemon that is followed no longer.
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
+        self.weight = 0;
         self.words = super::Words::default();
         self.asked.clear();
         self.absent.forget(self.now);

@@ -121,8 +121,26 @@ impl<'a> Follower<'a> {
                 }
                 () = self.daemon.watch.wake.notified() => self.want(),
             }
+            if let Some(error) = self.too_much() {
+                self.daemon.known.clear();
+                return End::Lost(error);
+            }
             self.look();
         }
+    }
+
+    /// A daemon that tells of more than any host has would fill our memory.
+    fn too_much(&self) -> Option<Error> {
+        let limits = &self.daemon.limits;
+        let (containers, bytes) = self.daemon.known.size();
+        if bytes > limits.max_known {
+            return Some(Error::TooLarge(limits.max_known as u64));
+        }
+        let many = containers.max(self.queue.order.len()) > limits.max_containers;
+        many.then(|| {
+            let most = limits.max_containers;
+            Error::BadResponse(format!("it tells of more than {most} containers"))
+        })
     }
 
     fn happened(&mut self, event: Event) {
