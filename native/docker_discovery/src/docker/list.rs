@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
+use super::at_most::AtMost;
 use super::container::Container;
-use super::decode::{self, AtMost, Labels, or_default};
+use super::decode::{self, Labels, or_default};
 use super::network::NetworkSettings;
 use crate::error::Error;
 use crate::node_name::ContainerId;

@@ -1,5 +1,6 @@
 //! The Docker Engine: how to reach a daemon, and what it says.
 
+mod at_most;
 pub(crate) mod client;
 pub(crate) mod container;
 pub(crate) mod decode;
