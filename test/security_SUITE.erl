@@ -228,7 +228,8 @@ a_daemon_cannot_send_us_elsewhere(_) ->
 %% DESIGN, and docs/security.md: they are as in stock Erlang, and so is whom they lead to.
 names_of_stock_erlang_are_not_limited(_) ->
     Engine = fake_engine:start(fun(_) -> ?NONE end),
-    Peer = long(Engine, [{"EPMD_DOCKER_ALLOWED_HOSTS", "10.0.0.0/8"}, {"EPMD_DOCKER_REMOTE_PORT", "4711"}]),
+    Peer = long(Engine, [{"EPMD_DOCKER_ALLOWED_HOSTS", "10.0.0.0/8"}, {"EPMD_DOCKER_REMOTE_PORT", "4711"},
+        {"DOCKER_HOST", "unix:///nowhere"}]),
     ?assertMatch({ok, #{address := {127, 0, 0, 1}, port := 4711, source := fixed_port}}, resolve(Peer, "app@127.0.0.1")),
     ?assertEqual([], fake_engine:heads(Engine)),
     testbed:stop(Peer).
