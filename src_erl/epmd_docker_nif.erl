@@ -15,6 +15,7 @@
     peek/2,
     address/2,
     lookup/4,
+    explain/4,
     locate/5,
     names/4,
     subscribe/2,
@@ -33,7 +34,7 @@
 -export(?NIFS).
 -nifs(?NIFS).
 
--export_type([job/0, found/0, kind/0, not_loaded/0]).
+-export_type([job/0, found/0, kind/0, not_loaded/0, explained/0, candidate/0]).
 
 -type job() :: reference().
 -type not_loaded() :: {error, {nif_not_loaded, Detail :: binary()}}.
@@ -48,6 +49,25 @@
     %% Whether the daemon cannot be reached, so that this is what was last known.
     stale := boolean(),
     container := container()
+}.
+%% What a daemon said of a node's container, as far as it got.
+-type explained() :: #{
+    daemon := binary(),
+    candidates := [candidate()],
+    container => container(),
+    %% The distribution port in there, and what told it.
+    port => {
+        inet:port_number() | epmd,
+        label | environment | remote_port | default | epmd | table
+    },
+    error => reason()
+}.
+-type candidate() :: #{
+    address := inet:ip_address() | undefined,
+    %% epmd: ask the epmd at that address.
+    port := inet:port_number() | epmd | undefined,
+    via := {container, Network :: binary()} | published | host_network,
+    verdict := taken | spare | {refused, atom()}
 }.
 -type kind() :: on_host | in_container.
 -type reason() :: epmd_docker:reason().
@@ -172,6 +192,14 @@ when it is garbage collected, the work is aborted.
 -spec lookup(Tag :: term(), Node :: binary(), inet | inet6, TimeoutMs :: non_neg_integer()) ->
     {ok, job()} | {error, reason()}.
 lookup(Tag, Node, Family, Timeout) -> stub(?FUNCTION_NAME, [Tag, Node, Family, Timeout]).
+
+?DOC("""
+As `lookup/4`, to tell people: the answer `{ok, explained()}` has all ways to the container, and comes
+from the daemon itself.
+""").
+-spec explain(Tag :: term(), Node :: binary(), inet | inet6, TimeoutMs :: non_neg_integer()) ->
+    {ok, job()} | {error, reason()}.
+explain(Tag, Node, Family, Timeout) -> stub(?FUNCTION_NAME, [Tag, Node, Family, Timeout]).
 
 ?DOC("As `lookup/4`, for a container reference and a known distribution port.").
 -spec locate(

@@ -9,10 +9,13 @@
 
 mod allowed_hosts;
 mod breaker;
+mod candidate;
 mod daemons;
+mod dist_port;
 mod docker;
 mod errno;
 mod error;
+mod explain;
 mod found;
 mod host_addr;
 mod index;
@@ -30,11 +33,14 @@ mod sync;
 mod table;
 mod watch;
 
+pub use candidate::{Candidate, Refusal, Verdict};
+pub use dist_port::PortSource;
 pub use docker::endpoint::{Endpoint, EndpointError};
 pub use docker::version::ApiVersion;
 pub use docker::{DaemonInfo, DaemonState};
 pub use errno::Errno;
 pub use error::{ContainerState, Error};
+pub use explain::Explained;
 pub use found::{ContainerInfo, DistPort, Family, Found, Via};
 pub use host_addr::HostAddr;
 pub use node_name::{ContainerId, ContainerRef, NodeName, Scheme};

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::candidate::{Candidate, Refusal, Verdict};
+use crate::dist_port::{PortSource, dist_port};
 use crate::docker::client::Daemon;
 use crate::docker::container::Container;
 use crate::docker::endpoint::Endpoint;
@@ -12,7 +14,7 @@ use crate::error::{ContainerState, Error};
 use crate::found::{ContainerInfo, DistPort, Family, Found, Via};
 use crate::host_addr::HostAddr;
 use crate::interfaces::{Interfaces, MAX_AGE, MAX_AGE_IN_DOUBT, View};
-use crate::route::{Vantage, Way, dist_port, route};
+use crate::route::{Vantage, Way, candidates, route};
 use crate::settings::{AddressMode, Settings};
 
 /// A `docker restart` stops the container for less than this.
@@ -85,7 +87,7 @@ impl Lookout {
                 Err(error) => return Err(error),
             }
         }
-        let port = self.port(target, &container);
+        let (port, _) = self.port(target, &container);
         match (self.way(target, &container, port).await, port) {
             (Ok(way), _) => Ok(Sight::Ready(found(way, &container, daemon))),
             (
@@ -112,7 +114,7 @@ impl Lookout {
             let other = known(&Wanted::Ref(&other))?;
             Arc::make_mut(&mut container).join(&other);
         }
-        let port = self.port(target, &container);
+        let (port, _) = self.port(target, &container);
         let host = known_host(target)?;
         let way = self.choose(target, &container, port, host, view)?.ok()?;
         Some(found(way, &container, &target.daemon))
@@ -133,10 +135,56 @@ impl Lookout {
         self.interfaces.recent(max_age)
     }
 
-    fn port(&self, target: &Target<'_>, container: &Container) -> DistPort {
+    pub(crate) fn port(
+        &self,
+        target: &Target<'_>,
+        container: &Container,
+    ) -> (DistPort, PortSource) {
         match target.port {
             Port::Of(name) => dist_port(container, name, target.host.is_some(), &self.settings),
-            Port::Given(port) => DistPort::Known(port),
+            Port::Given(port) => (DistPort::Known(port), PortSource::Given),
+        }
+    }
+
+    /// All ways to a container that runs, for people: with a view that is new.
+    pub(crate) async fn ways(
+        &self,
+        target: &Target<'_>,
+        container: &Container,
+        port: DistPort,
+    ) -> Result<Vec<Candidate>, Error> {
+        let host = host_address(target).await?;
+        let host_name = host_name(target);
+        let view = self.interfaces.view(MAX_AGE_IN_DOUBT);
+        let vantage = self.vantage(target, host, &host_name, &view);
+        let mut all = candidates(container, port, &vantage);
+        for one in &mut all {
+            let Some((address, name)) = one.address.zip(target.host) else {
+                continue;
+            };
+            let dialled = one.verdict == Verdict::Taken;
+            if dialled && self.permitted(address, host, name).is_err() {
+                one.verdict = Verdict::Refused(Refusal::HostNotAllowed);
+            }
+        }
+        Ok(all)
+    }
+
+    fn vantage<'a>(
+        &'a self,
+        target: &Target<'_>,
+        host: Option<IpAddr>,
+        host_name: &'a str,
+        view: &'a View,
+    ) -> Vantage<'a> {
+        Vantage {
+            settings: &self.settings,
+            family: target.family,
+            view,
+            on_host: target.host.is_some(),
+            local: is_local(&target.daemon, host, view),
+            host,
+            host_name,
         }
     }
 
@@ -160,21 +208,9 @@ impl Lookout {
         host: Option<IpAddr>,
         view: impl Fn(Duration) -> Option<Arc<View>>,
     ) -> Option<Result<Way, Error>> {
-        let host_name = match &target.daemon.link.endpoint {
-            Endpoint::Tcp { host, .. } => host.to_string(),
-            Endpoint::Unix(_) => String::new(),
-        };
+        let host_name = host_name(target);
         let from = |view: &View| {
-            let local = is_local(&target.daemon, host, view);
-            let vantage = Vantage {
-                settings: &self.settings,
-                family: target.family,
-                view,
-                on_host: target.host.is_some(),
-                local,
-                host,
-                host_name: &host_name,
-            };
+            let vantage = self.vantage(target, host, &host_name, view);
             route(container, port, &vantage)
         };
         let mut way = from(&*view(MAX_AGE)?);
@@ -185,22 +221,27 @@ impl Lookout {
             way = from(&*view(MAX_AGE_IN_DOUBT)?);
         }
         Some(match (way, target.host) {
-            (Ok(way), Some(name)) => self.permitted(way, host, name),
+            (Ok(way), Some(name)) => self.permitted(way.address, host, name).map(|()| way),
             (way, _) => way,
         })
     }
 
     /// A daemon of another host says where its containers are; it does not
     /// get to send us to a host that the user has not allowed.
-    fn permitted(&self, way: Way, host: Option<IpAddr>, name: &HostAddr) -> Result<Way, Error> {
+    fn permitted(
+        &self,
+        address: IpAddr,
+        host: Option<IpAddr>,
+        name: &HostAddr,
+    ) -> Result<(), Error> {
         let name = match name {
-            HostAddr::Name(name) if Some(way.address) == host => Some(name.as_str()),
+            HostAddr::Name(name) if Some(address) == host => Some(name.as_str()),
             _ => None,
         };
-        if self.settings.allowed_hosts.allows(way.address, name) {
-            Ok(way)
+        if self.settings.allowed_hosts.allows(address, name) {
+            Ok(())
         } else {
-            Err(Error::HostNotAllowed(way.address.to_string()))
+            Err(Error::HostNotAllowed(address.to_string()))
         }
     }
 }
@@ -255,17 +296,29 @@ fn is_local(daemon: &Daemon, host: Option<IpAddr>, view: &View) -> bool {
     }
 }
 
+/// What the host of the daemon is called.
+fn host_name(target: &Target<'_>) -> String {
+    match &target.daemon.link.endpoint {
+        Endpoint::Tcp { host, .. } => host.to_string(),
+        Endpoint::Unix(_) => String::new(),
+    }
+}
+
 fn found(way: Way, container: &Container, daemon: &Daemon) -> Found {
     Found {
         address: way.address,
         port: way.port,
         via: way.via,
         stale: false,
-        container: ContainerInfo {
-            id: container.id.clone(),
-            name: container.name.clone(),
-            hostname: container.config.hostname.clone(),
-            daemon: daemon.link.text.clone(),
-        },
+        container: info(container, daemon),
+    }
+}
+
+pub(crate) fn info(container: &Container, daemon: &Daemon) -> ContainerInfo {
+    ContainerInfo {
+        id: container.id.clone(),
+        name: container.name.clone(),
+        hostname: container.config.hostname.clone(),
+        daemon: daemon.link.text.clone(),
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::breaker;
+use crate::dist_port::dist_port;
 use crate::docker::client::Daemon;
 use crate::docker::container::Container;
 use crate::docker::find::Wanted;
@@ -15,7 +16,6 @@ use crate::found::{DistPort, Family};
 use crate::host_addr::HostAddr;
 use crate::look::{Port, Target};
 use crate::resolve::{Resolver, deadline};
-use crate::route::dist_port;
 
 /// Labels that say how the nodes of a container are called, `name` or
 /// `name@host`, with blanks or commas between several.
@@ -62,7 +62,7 @@ impl Resolver {
     /// The host's port for a node that is called by its container's id.
     fn published(&self, container: &Container, family: Family) -> Option<u16> {
         let id = &container.id.as_str()[..SHORT_ID];
-        let DistPort::Known(port) = dist_port(container, id, true, self.settings()) else {
+        let (DistPort::Known(port), _) = dist_port(container, id, true, self.settings()) else {
             return None;
         };
         let of_family =

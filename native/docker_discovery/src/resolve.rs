@@ -69,27 +69,37 @@ impl Resolver {
         timeout: Duration,
     ) -> Result<Found, Error> {
         let deadline = deadline(timeout);
-        match node.scheme() {
+        let scheme = node.scheme();
+        let target = self.target(node, &scheme, family)?;
+        self.find(&target, deadline).await
+    }
+
+    /// What to look for, and at which daemon.
+    pub(crate) fn target<'a>(
+        &self,
+        node: &'a NodeName,
+        scheme: &'a Scheme,
+        family: Family,
+    ) -> Result<Target<'a>, Error> {
+        match scheme {
             Scheme::OnHost { id, host } => {
-                let daemon = self.daemons.on_host(&host)?;
+                let daemon = self.daemons.on_host(host)?;
                 // OTP does not select a protocol for a literal of another family.
                 if let HostAddr::Ip(ip) = host
-                    && !family.has(ip)
+                    && !family.has(*ip)
                 {
                     return Err(Error::NoHostAddress(node.host().to_owned()));
                 }
-                let target = Target {
+                Ok(Target {
                     daemon,
-                    wanted: Wanted::Id(&id),
-                    host: Some(&host),
+                    wanted: Wanted::Id(id),
+                    host: Some(host),
                     port: Port::Of(node.name()),
                     family,
-                };
-                self.find(&target, deadline).await
+                })
             }
             Scheme::InContainer { name, container } => {
-                let target = self.local(&container, Port::Of(&name), family);
-                self.find(&target, deadline).await
+                Ok(self.local(container, Port::Of(name), family))
             }
             Scheme::Other => Err(Error::NoSuchContainer),
         }

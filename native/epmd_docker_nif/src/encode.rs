@@ -76,7 +76,15 @@ pub(crate) fn address(env: Env<'_>, ip: IpAddr) -> Term<'_> {
     }
 }
 
-fn map<'a>(env: Env<'a>, pairs: &[(Atom, Term<'a>)]) -> Term<'a> {
+pub(crate) fn via<'a>(env: Env<'a>, via: &Via) -> Term<'a> {
+    match via {
+        Via::Container { network } => (atoms::container(), network).encode(env),
+        Via::Published => atoms::published().encode(env),
+        Via::HostNetwork => atoms::host_network().encode(env),
+    }
+}
+
+pub(crate) fn map<'a>(env: Env<'a>, pairs: &[(Atom, Term<'a>)]) -> Term<'a> {
     // Keys are distinct, which is the only way in which this could fail.
     Term::map_from_pairs(env, pairs).unwrap_or_else(|_| Term::map_new(env))
 }
@@ -87,17 +95,12 @@ impl Encode for Found {
             DistPort::Known(port) => port.encode(env),
             DistPort::Epmd => atoms::epmd().encode(env),
         };
-        let via = match &self.via {
-            Via::Container { network } => (atoms::container(), network).encode(env),
-            Via::Published => atoms::published().encode(env),
-            Via::HostNetwork => atoms::host_network().encode(env),
-        };
         map(
             env,
             &[
                 (atoms::address(), address(env, self.address)),
                 (atoms::port(), port),
-                (atoms::via(), via),
+                (atoms::via(), via(env, &self.via)),
                 (atoms::stale(), self.stale.encode(env)),
                 (atoms::container(), container(env, &self.container)),
             ],
@@ -112,7 +115,7 @@ impl Encode for Vec<(String, u16)> {
     }
 }
 
-fn container<'a>(env: Env<'a>, info: &ContainerInfo) -> Term<'a> {
+pub(crate) fn container<'a>(env: Env<'a>, info: &ContainerInfo) -> Term<'a> {
     map(
         env,
         &[

@@ -6,6 +6,7 @@
 
 mod atoms;
 mod encode;
+mod explain;
 mod job;
 mod nifs;
 mod notice;

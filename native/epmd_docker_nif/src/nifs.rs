@@ -123,6 +123,27 @@ fn lookup<'a>(
     Ok(done(env, job::submit(env, tag, work)))
 }
 
+/// `explain(Tag, Node, Family, TimeoutMs) -> {ok, Job} | {error, Reason}`: as `lookup`, but tells
+/// what the daemon said and all ways to the container.
+#[rustler::nif]
+fn explain<'a>(
+    env: Env<'a>,
+    tag: Term<'a>,
+    node: Binary<'a>,
+    family: Atom,
+    timeout: u64,
+) -> NifResult<Term<'a>> {
+    let family = decode_family(family)?;
+    let node = match NodeName::parse(&node) {
+        Ok(node) => node,
+        Err(error) => return Ok(failed(env, &error)),
+    };
+    let resolver = state::resolver();
+    let timeout = Duration::from_millis(timeout);
+    let work = async move { resolver.explain(&node, family, timeout).await };
+    Ok(done(env, job::submit(env, tag, work)))
+}
+
 /// `locate(Tag, Container, Port, Family, TimeoutMs) -> {ok, Job} | {error, Reason}`: the address
 /// at which a container's given port can be reached.
 #[rustler::nif]

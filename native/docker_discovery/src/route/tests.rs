@@ -366,7 +366,7 @@ fn the_distribution_port_is_the_first_that_is_known() {
     let port = |labels: Value, env: Value, on_host, remote| {
         let mut one = container();
         one["Config"] = json!({"Labels": labels, "Env": env});
-        dist_port(&decode(&one), "app", on_host, &settings(remote))
+        crate::dist_port::dist_port(&decode(&one), "app", on_host, &settings(remote)).0
     };
     let known = DistPort::Known;
     let both = || json!({"epmd-docker.port": "2", "epmd-docker.port.app": "1"});
