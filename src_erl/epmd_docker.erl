@@ -25,6 +25,7 @@ eid_tcp`. Everything else here is for looking at what it does and for the node t
     set_nodes/1,
     list_nodes/0,
     resolve/1,
+    explain/1, explain/2,
     info/0,
     subscribe/0, subscribe/1,
     unsubscribe/0,
@@ -41,7 +42,7 @@ eid_tcp`. Everything else here is for looking at what it does and for the node t
     names/0, names/1
 ]).
 
--export_type([reason/0, node_name/0, host/0, resolved/0, subscription/0, member/0]).
+-export_type([reason/0, node_name/0, host/0, resolved/0, subscription/0, member/0, explanation/0]).
 
 -type node_name() :: node() | string() | binary().
 -type host() :: atom() | string() | binary() | inet:ip_address().
@@ -56,6 +57,7 @@ eid_tcp`. Everything else here is for looking at what it does and for the node t
     %% The daemon cannot be reached: this is what was last known.
     stale => true
 }.
+-type explanation() :: epmd_docker_explain:explanation().
 %% What subscribers want to hear of: everything where a key is missing.
 -type subscription() :: #{
     %% The Docker host; the local daemon if it is missing.
@@ -150,6 +152,23 @@ resolve(Node) ->
         {ok, Name, Host} -> guarded(resolve, fun() -> find(Name, Host, family(), #{}) end);
         {error, _} = Error -> Error
     end.
+
+?DOC("""
+Why a connection to a node is made or not: what kind of name it is, which daemon was asked and what it
+said, which ways there are, whether a node answers there, under what name, and whether it takes our
+cookie; the key `cause` says it in one term. Contacts the node, and waits for seconds at most. Not for
+use inside net_kernel.
+""").
+-spec explain(node_name()) -> explanation().
+explain(Node) ->
+    epmd_docker_explain:run(Node).
+
+?DOC("The same for people: `print` writes to the caller's standard output, `text` gives what that would be.").
+-spec explain(node_name(), print) -> ok; (node_name(), text) -> unicode:chardata().
+explain(Node, text) ->
+    epmd_docker_explain_text:format(explain(Node));
+explain(Node, print) ->
+    io:put_chars(explain(Node, text)).
 
 ?DOC("""
 The settings in force and where each came from, the daemons asked so far and how they stand, counts

@@ -8,7 +8,7 @@
 -include("epmd_docker.hrl").
 ?MODULEDOC(false).
 
--export([start_link/0, listen_port/2, register/3, family/0]).
+-export([start_link/0, configure/0, listen_port/2, register/3, family/0]).
 
 ?DOC("Reads the settings and loads the library early; `ignore`, or erl_epmd's own process.").
 -spec start_link() -> {ok, pid()} | ignore | {error, term()}.
@@ -23,6 +23,8 @@ start_link() ->
             ignore
     end.
 
+?DOC("Reads the settings and puts them in force.").
+-spec configure() -> {ok, epmd_docker_options:options()} | {error, epmd_docker_options:bad_setting()}.
 configure() ->
     case epmd_docker_options:load() of
         {ok, #{sources := Sources} = Options} ->

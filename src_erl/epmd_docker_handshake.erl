@@ -8,12 +8,16 @@
 -include("epmd_docker.hrl").
 ?MODULEDOC(false).
 
--export([watch/3, spawn_watch/2]).
+-export([watch/3, spawn_watch/2, tls_alert/1, format_alert/3, speaks_tls/0]).
+
+-export_type([whose/0]).
 
 %% Where the connection goes to.
 -type place() :: #{address := inet:ip_address(), port := inet:port_number(), _ => _}.
 %% Text for the log: why, and what to look at.
 -type why() :: unicode:chardata().
+%% Whose certificate, or other fault, an alert is about; other_host is always one shown to us.
+-type whose() :: ours | theirs | other_host.
 
 ?DOC("As `watch/3`, in a process of its own; the caller is the connection.").
 -spec spawn_watch(Node :: binary(), place()) -> ok.
@@ -85,6 +89,19 @@ alert_in([Term | Terms]) ->
         Found -> Found
     end.
 
+?DOC("The alert that ssl ends a connection with, and whose fault it found; `none` for anything else.").
+-spec tls_alert(term()) -> {Alert :: atom(), whose()} | none.
+tls_alert(Reason) ->
+    case alert(Reason) of
+        {Alert, Text} -> {Alert, origin(Text)};
+        none -> none
+    end.
+
+?DOC("A sentence for an alert in a connection to that host.").
+-spec format_alert(atom(), whose(), Host :: string()) -> why().
+format_alert(Alert, Whose, Host) ->
+    alert(Alert, Whose, "", Host).
+
 %% ssl's text is the only place that tells who found fault.
 origin(Text) ->
     case string:find(Text, "hostname_check_failed") of
@@ -97,8 +114,7 @@ origin(Text) ->
             other_host
     end.
 
-%% Whose certificate is at fault; other_host is always one that was shown to us.
--spec alert(atom(), ours | theirs | other_host, string(), string()) -> why().
+-spec alert(atom(), whose(), string(), string()) -> why().
 alert(_, other_host, _, Host) ->
     ["the certificate that it showed is not for '", Host, "', the part of its node name after the @"];
 alert(unknown_ca, theirs, _, _) ->
@@ -115,6 +131,8 @@ alert(protocol_version, _, _, _) ->
     "it has no TLS version in common with this node (versions)";
 alert(unexpected_message, theirs, _, _) ->
     "what answers there does not speak TLS";
+alert(Alert, _, "", _) ->
+    io_lib:format("TLS alert ~tp", [Alert]);
 alert(Alert, _, Text, _) ->
     io_lib:format("TLS alert ~tp (~ts)", [Alert, string:trim(Text)]).
 
@@ -132,6 +150,8 @@ silent(false) -> "it does not answer".
 hung_up(true) -> "it hung up: it stops, or what listens there does not speak TLS";
 hung_up(false) -> "it hung up: it stops, or it expects TLS, or nothing listens behind a published port".
 
+?DOC("Whether the distribution of this node is over TLS.").
+-spec speaks_tls() -> boolean().
 speaks_tls() ->
     case init:get_argument(proto_dist) of
         {ok, Given} -> lists:any(fun(Proto) -> lists:suffix("_tls", Proto) end, lists:append(Given));
