@@ -164,9 +164,9 @@ explain(Node) ->
     epmd_docker_explain:run(Node).
 
 ?DOC("The same for people: `print` writes to the caller's standard output, `text` gives what that would be.").
--spec explain(node_name(), print) -> ok; (node_name(), text) -> unicode:chardata().
+-spec explain(node_name(), print) -> ok; (node_name(), text) -> binary().
 explain(Node, text) ->
-    epmd_docker_explain_text:format(explain(Node));
+    unicode:characters_to_binary(epmd_docker_explain_text:format(explain(Node)));
 explain(Node, print) ->
     io:put_chars(explain(Node, text)).
 

@@ -227,6 +227,8 @@ outcome(Step, {error, Reason}, _) when Step =:= docker; Step =:= lookup; Step =:
     epmd_docker_reason:format(Reason);
 outcome(_, {error, Reason}, _) -> f("~0tP", [Reason, 20]).
 
+setting({Key, {undefined, default}}) ->
+    f("~ts is not set", [Key]);
 setting({Key, {Value, Source}}) ->
     f("~ts = ~ts (~ts)", [Key, value(Value), epmd_docker_options:format_source(Source)]).
 
