@@ -112,7 +112,7 @@ ebin_and_priv_and_nothing_else(Config) ->
     Lib = filename:join([Dir ++ code:lib_dir(), "epmd_docker-" ++ vsn()]),
     {ok, Modules} = application:get_key(epmd_docker, modules),
     Beams = [filename:join("ebin", atom_to_list(Module) ++ ".beam") || Module <- Modules],
-    ?assertEqual(lists:sort(["ebin/epmd_docker.app", "priv/epmd_docker_nif.so" | Beams]), files(Lib)),
+    ?assertEqual(lists:sort(["ebin/epmd_docker.app", "priv/bin/epmd_docker", "priv/epmd_docker_nif.so" | Beams]), files(Lib)),
     %% Nothing else anywhere under DESTDIR.
     ?assertEqual(length(Beams) + 2, length(files(Dir))),
     %% Copies, that stay when the build goes.
