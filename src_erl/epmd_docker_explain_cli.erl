@@ -23,6 +23,7 @@ main() ->
     end.
 
 %% A node has done so while it booted.
+-spec configured(string()) -> no_return().
 configured(Node) ->
     case is_alive() orelse epmd_docker_boot:configure() of
         {error, Bad} ->
@@ -32,6 +33,7 @@ configured(Node) ->
             explained(epmd_docker_explain:run(Node))
     end.
 
+-spec explained(epmd_docker_explain:explanation()) -> no_return().
 explained(#{cause := Cause} = Explanation) ->
     ok = io:put_chars(epmd_docker_explain_text:format(Explanation)),
     halt(case is_well(Cause) of true -> 0; false -> 1 end).
