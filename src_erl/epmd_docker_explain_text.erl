@@ -89,6 +89,11 @@ sentence({name_taken, Own}, _) ->
         "not noticed yet that our last one ended", [Own]);
 sentence({nif_not_loaded, Detail}, _) ->
     f("the native library is not loaded, so Docker cannot be asked: ~ts", [Detail]);
+sentence(timeout, #{daemon := Daemon} = E) ->
+    case result(docker, E) of
+        {error, timeout} -> f("the Docker daemon at ~ts does not answer in time", [Daemon]);
+        _ -> epmd_docker_reason:format(timeout)
+    end;
 sentence({not_in_epmd, Name, Ip}, E) ->
     in_epmd(Name, Ip, result(epmd, E));
 sentence(Cause, E) ->

@@ -30,6 +30,7 @@ groups() ->
             another_epmd_module,
             host_not_allowed,
             no_daemon,
+            silent_daemon,
             no_permission,
             ambiguous_id,
             no_native_library,
@@ -39,7 +40,7 @@ groups() ->
             erl_call,
             command_line
         ]},
-        {tls, [], [tls_nothing_is_wrong, tls_wrong_ca, tls_against_plain]},
+        {tls, [], [tls_nothing_is_wrong, tls_wrong_ca, tls_without_files, tls_against_plain]},
         {containers, [], [
             a_container_that_is_well,
             another_name,
@@ -281,8 +282,11 @@ silence_and_hanging_up(Config) ->
     end),
     ?assert(Ms < 6000, Ms),
     _ = caused(?config(asker, Config), 'closing@127.0.0.1', {hung_up, at(Closing)}, ["hangs up"]),
-    Stop(),
-    Stop2().
+    %% A node of some other kind.
+    {Odd, Stop3} = listener(fun(Socket) -> gen_tcp:send(Socket, <<0, 6, "sweird">>) end),
+    ok = peer:call(?config(asker, Config), epmd_docker, add_node, ['odd@127.0.0.1', Odd]),
+    _ = caused(?config(asker, Config), 'odd@127.0.0.1', {status, <<"weird">>}, ["with the word \"weird\""]),
+    [End() || End <- [Stop, Stop2, Stop3]].
 
 %% A port where each connection is given to Fun, and then kept; a fun that ends it.
 listener(Fun) ->
@@ -342,6 +346,18 @@ no_daemon(_Config) ->
     ?assertEqual(list_to_binary(Host), Daemon),
     ?assertMatch(#{docker_host := {Host, {os, "DOCKER_HOST"}}}, Settings),
     testbed:stop(Peer).
+
+%% Nothing else of the node waits meanwhile.
+silent_daemon(_Config) ->
+    Engine = fake_engine:start(fun(_) -> hang end),
+    Peer = short("silent", [], [{"DOCKER_HOST", fake_engine:host(Engine)}, {"EPMD_DOCKER_TIMEOUT_MS", "500"}]),
+    Node = in("0123456789ab", "0123456789ab"),
+    {Ms, _} = testbed:elapsed(fun() ->
+        caused(Peer, Node, timeout, ["the Docker daemon at " ++ fake_engine:host(Engine) ++ " does not answer in time"])
+    end),
+    ?assert(Ms < 5000, Ms),
+    testbed:stop(Peer),
+    fake_engine:stop(Engine).
 
 %% A socket as Docker makes it, and a node that may not use it.
 no_permission(_Config) ->
@@ -471,6 +487,9 @@ command_line(Config) ->
     {error, {1, Domain}} = testbed:sh(Tool ++ ["server@127.0.0.1", "-setcookie", "secret", "-start_epmd", "false",
         "-epmd_module", "epmd_docker", "-epmd_docker", "epmd", "false", "-sname", "tool@localhost"]),
     ?assertMatch("'server@127.0.0.1' cannot be reached: it is a long name" ++ _, Domain),
+    {error, {1, Without}} = testbed:sh(["env", "HOME=/nonexistent", "XDG_CONFIG_HOME=/nonexistent" | Tool] ++ ["server@127.0.0.1"]),
+    ?assertMatch("'server@127.0.0.1' may be reached: " ++ _, Without),
+    ?assertNotEqual(nomatch, string:find(Without, "without a cookie of ours (-setcookie)")),
     {error, {2, Usage}} = testbed:sh(Tool),
     ?assertMatch("usage: " ++ _, Usage),
     {error, {2, Bad}} = testbed:sh(["env", "EPMD_DOCKER_TIMEOUT_MS=x" | Tool] ++ ["a@b"]),
@@ -503,6 +522,13 @@ tls_wrong_ca(Config) ->
     _ = caused(Stranger, 'tls_server@localhost', {tls_alert, unknown_ca, ours},
         ["it does not know the CA that signed the certificate of this node"]),
     testbed:stop(Stranger).
+
+%% What -ssl_dist_optfile names is not there.
+tls_without_files(Config) ->
+    Lost = tls("lost", "/nonexistent", [{"EPMD_DOCKER_NODES", tls_node(Config)}]),
+    #{cause := {tls_failed, Detail}} = explain(Lost, 'tls_server@localhost'),
+    _ = caused(Lost, 'tls_server@localhost', {tls_failed, Detail}, ["no TLS with the node there", "/nonexistent/"]),
+    testbed:stop(Lost).
 
 tls_against_plain(Config) ->
     Port = testbed:free_port(),
