@@ -163,10 +163,13 @@ use inside net_kernel.
 explain(Node) ->
     epmd_docker_explain:run(Node).
 
-?DOC("The same for people: `print` writes to the caller's standard output, `text` gives what that would be.").
--spec explain(node_name(), print) -> ok; (node_name(), text) -> binary().
+?DOC("""
+The same for people: `print` writes to the caller's standard output. `text` gives what that would be, as a
+string, for what shows results and not output (the start script of a release).
+""").
+-spec explain(node_name(), print) -> ok; (node_name(), text) -> string().
 explain(Node, text) ->
-    unicode:characters_to_binary(epmd_docker_explain_text:format(explain(Node)));
+    unicode:characters_to_list(epmd_docker_explain_text:format(explain(Node)));
 explain(Node, print) ->
     io:put_chars(explain(Node, text)).
 
