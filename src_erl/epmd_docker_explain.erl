@@ -150,19 +150,19 @@ walk([{Step, Fun} | Steps], Query, Explanation) ->
 %% As OTP's own check in inet_tcp_dist (25 to 29): a dot makes a name a long one, and an address may
 %% stand in one.
 name(#{node := Node, host := Host}, E) ->
-    case {is_alive(), atom_to_binary(node())} of
-        {true, Node} -> {stop, this_node, {ok, this_node}, E};
-        {true, _} -> domain(lists:member($., Host), lists:member($:, Host), is_long(), E);
-        {false, _} -> {next, ok, E}
+    case atom_to_binary(node()) of
+        Node when node() =/= nonode@nohost -> {stop, this_node, {ok, this_node}, E};
+        _ -> domain(lists:member($., Host), lists:member($:, Host), is_long(), E)
     end.
 
 domain(true, _, false, E) -> {stop, {name_domain, long}, {error, {name_domain, long}}, E};
 domain(false, false, true, E) -> {stop, {name_domain, short}, {error, {name_domain, short}}, E};
 domain(_, _, _, E) -> {next, ok, E}.
 
-%% Another process is asked, which may be busy.
+%% Another process is asked, which may be busy. A node that has no name yet has its domain, too.
 is_long() ->
-    case epmd_docker_worker:run(fun(Reply, _) -> Reply(net_kernel:longnames()) end, 1000) of
+    Ask = fun(Reply, _) -> Reply(net_kernel:longnames()) end,
+    case whereis(net_kernel) =/= undefined andalso epmd_docker_worker:run(Ask, 1000) of
         {ok, Is} -> Is;
         _ -> unknown
     end.

@@ -26,12 +26,19 @@ format(#{kind := Kind, steps := Steps, settings := Settings, candidates := Candi
 
 section(_Title, []) -> [];
 section(Title, [First | Rest]) ->
-    [f("  ~-10ts ~ts~n", [Title, First]) | [f("  ~-10ts ~ts~n", ["", Line]) || Line <- Rest]].
+    [line(Title, First) | [line("", Line) || Line <- Rest]].
+
+line(Title, Text) -> f("  ~-10ts ~ts~n", [Title, clean(Text)]).
+
+%% What others call themselves, or say, must not steer the terminal that it is shown on.
+clean(Text) ->
+    [case C < 32 orelse C >= 127 andalso C < 160 of true -> $.; false -> C end
+     || C <- unicode:characters_to_list(Text)].
 
 ?DOC("The name and the cause.").
 -spec first_line(explanation()) -> unicode:chardata().
 first_line(#{node := Node, cause := Cause} = E) ->
-    f("'~ts' ~ts: ~ts", [Node, verdict(Cause), sentence(Cause, E)]).
+    clean(f("'~ts' ~ts: ~ts", [Node, verdict(Cause), sentence(Cause, E)])).
 
 ?DOC("Any term as the text of a node name, shortened.").
 -spec shown(term()) -> binary().

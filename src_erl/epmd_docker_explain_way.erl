@@ -124,6 +124,9 @@ greeted(Query, E) ->
     ok = epmd_docker_probe:close(Connection),
     maps:remove(hello, Told).
 
+%% is_alive/0 is also true of a node that gets its name with its first connection.
+has_name() -> node() =/= nonode@nohost.
+
 own_host() ->
     case node() of
         nonode@nohost -> element(2, {ok, _} = inet:gethostname());
@@ -148,21 +151,23 @@ cookie(Connection, Cookie, #{hello := Hello} = E) ->
         {error, Why} -> {stop, cause(Why, E), {error, Why}, E}
     end.
 
-%% As the distribution of this node would take it. A name that is no atom here has none of its own.
+%% As the distribution of this node would take it, where there is one.
 cookie_for(Node) ->
-    case is_alive() of
-        true ->
-            try erlang:get_cookie(binary_to_existing_atom(Node))
-            catch error:badarg -> erlang:get_cookie()
-            end;
-        false ->
-            epmd_docker_explain_cli:cookie()
+    case has_name() andalso own_cookie(Node) of
+        Cookie when Cookie =:= false; Cookie =:= nocookie -> epmd_docker_explain_cli:cookie();
+        Cookie -> Cookie
+    end.
+
+%% A name that is no atom here has no cookie of its own.
+own_cookie(Node) ->
+    try erlang:get_cookie(binary_to_existing_atom(Node))
+    catch error:badarg -> erlang:get_cookie()
     end.
 
 %% It is as it should be. What is left is what speaks against this very node.
 connected_or(#{node := Node} = Query, #{cause := Cause} = E) ->
     Connected = [atom_to_binary(Other) || Other <- erlang:nodes(connected)],
-    case {is_alive(), lists:member(Node, Connected)} of
+    case {has_name(), lists:member(Node, Connected)} of
         {true, true} -> E#{cause := connected};
         {true, false} -> with_own_name(Query, E);
         {false, _} -> E#{cause := Cause}
@@ -179,7 +184,7 @@ with_own_name(_Query, #{own := #{node := Own}} = E) ->
             {error, Why} -> {stop, cause(Why, E), {error, Why}, E}
         end
     end,
-    case is_alive() of
+    case has_name() of
         true ->
             {_, Told} = timed(own_name, Ask),
             in_use(Told);

@@ -39,7 +39,9 @@
 -spec tcp(inet:ip_address(), inet:port_number(), inet | inet6, pos_integer()) ->
     {ok, connection()} | {error, inet:posix() | timeout}.
 tcp(Ip, Port, Family, Limit) ->
-    case gen_tcp:connect(Ip, Port, [Family, binary, {active, false}, {nodelay, true}], Limit) of
+    %% Such as the address to connect from.
+    Given = application:get_env(kernel, inet_dist_connect_options, []),
+    case gen_tcp:connect(Ip, Port, [Family, binary, {active, false}, {nodelay, true} | Given], Limit) of
         {ok, Socket} -> {ok, {gen_tcp, Socket}};
         {error, Reason} -> {error, Reason}
     end.

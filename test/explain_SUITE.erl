@@ -17,6 +17,7 @@ groups() ->
             nothing_is_wrong,
             the_other_side_notices_next_to_nothing,
             this_node,
+            node_without_a_name,
             every_step_with_its_time,
             no_node_name,
             wrong_cookie,
@@ -25,6 +26,7 @@ groups() ->
             nothing_listens,
             something_else_listens,
             silence_and_hanging_up,
+            nothing_steers_the_terminal,
             not_allowed,
             two_nodes_with_our_name,
             another_epmd_module,
@@ -207,6 +209,14 @@ the_other_side_notices_next_to_nothing(Config) ->
 this_node(Config) ->
     _ = caused(?config(asker, Config), 'asker@127.0.0.1', this_node, ["is this node"]).
 
+%% `-sname undefined': it gets its name with its first connection, and this is none.
+node_without_a_name(Config) ->
+    Nameless = peer(["-name", "undefined@127.0.0.1", "-dist_listen", "false"], [{"EPMD_DOCKER_NODES", node_at(Config)}]),
+    #{own := #{node := nonode@nohost}} = caused(Nameless, 'server@127.0.0.1', none, ["takes our cookie"]),
+    _ = caused(Nameless, 'app@web', {name_domain, short}, ["-sname"]),
+    ?assertEqual(nonode@nohost, peer:call(Nameless, erlang, node, [])),
+    testbed:stop(Nameless).
+
 every_step_with_its_time(Config) ->
     #{steps := Steps, settings := Settings, own := Own} = explain(?config(asker, Config), "server@127.0.0.1"),
     ?assertEqual([name, settings, library, lookup, tcp, handshake, cookie, own_name], [Step || #{step := Step} <- Steps]),
@@ -287,6 +297,17 @@ silence_and_hanging_up(Config) ->
     ok = peer:call(?config(asker, Config), epmd_docker, add_node, ['odd@127.0.0.1', Odd]),
     _ = caused(?config(asker, Config), 'odd@127.0.0.1', {status, <<"weird">>}, ["with the word \"weird\""]),
     [End() || End <- [Stop, Stop2, Stop3]].
+
+%% What answers calls itself something that no node would.
+nothing_steers_the_terminal(Config) ->
+    Name = <<"a\e[2J\n@127.0.0.1">>,
+    Frames = [<<"snamed:", 3:16, "x@y", 1:32>>, <<"N", 0:64, 1:32, 1:32, (byte_size(Name)):16, Name/binary>>],
+    {Port, Stop} = listener(fun(Socket) -> gen_tcp:send(Socket, [[<<(byte_size(F)):16>>, F] || F <- Frames]) end),
+    Asker = ?config(asker, Config),
+    ok = peer:call(Asker, epmd_docker, add_node, ['evil@127.0.0.1', Port]),
+    _ = caused(Asker, 'evil@127.0.0.1', {other_name, Name}, ["calls itself 'a.[2J.@127.0.0.1'"]),
+    ?assertEqual([], [C || C <- peer:call(Asker, epmd_docker, explain, ['evil@127.0.0.1', text]), C < 32, C =/= $\n]),
+    Stop().
 
 %% A port where each connection is given to Fun, and then kept; a fun that ends it.
 listener(Fun) ->
