@@ -8,7 +8,7 @@
 -include("epmd_docker.hrl").
 ?MODULEDOC(false).
 
--export([main/0, cookie/0]).
+-export([main/0, cookie/1]).
 
 ?DOC("Prints the explanation and ends the VM: 0 can be reached, 1 cannot, 2 was not asked properly.").
 -spec main() -> no_return().
@@ -40,21 +40,27 @@ explained(#{cause := Cause} = Explanation) ->
 
 is_well(Cause) -> lists:member(Cause, [none, connected, this_node]).
 
-?DOC("The cookie that a node with these flags and this home would have; `nocookie` if there is none.").
--spec cookie() -> string() | nocookie.
-cookie() ->
-    case init:get_argument(setcookie) of
-        {ok, Given} ->
-            case [Cookie || [Cookie] <- Given] of
-                [Cookie | _] -> Cookie;
-                [] -> nocookie
-            end;
-        error ->
+?DOC("""
+The cookie that a node with these flags and this home would have for another node; `nocookie` if there is
+none. As auth reads them (OTP 25 to 29): of several `-setcookie` none counts.
+""").
+-spec cookie(Node :: binary()) -> string() | nocookie.
+cookie(Node) ->
+    Given =
+        case init:get_argument(setcookie) of
+            {ok, Flags} -> Flags;
+            error -> []
+        end,
+    Other = unicode:characters_to_list(Node),
+    case {[Cookie || [Name, Cookie] <- Given, Name =:= Other], [Flag || Flag <- Given, length(Flag) < 2]} of
+        {[Cookie], _} -> Cookie;
+        {_, [[Cookie]]} -> Cookie;
+        _ ->
             first_file([filename:join(Home, ".erlang.cookie") || {ok, [[Home]]} <- [init:get_argument(home)]] ++
                 [filename:join(filename:basedir(user_config, "erlang"), ".erlang.cookie")])
     end.
 
-%% The first line of the first file that there is, as auth reads it (OTP 25 to 29).
+%% The first line of the first file that there is.
 first_file([]) ->
     nocookie;
 first_file([File | Files]) ->

@@ -154,7 +154,7 @@ cookie(Connection, Cookie, #{hello := Hello} = E) ->
 %% As the distribution of this node would take it, where there is one.
 cookie_for(Node) ->
     case has_name() andalso own_cookie(Node) of
-        Cookie when Cookie =:= false; Cookie =:= nocookie -> epmd_docker_explain_cli:cookie();
+        Cookie when Cookie =:= false; Cookie =:= nocookie -> epmd_docker_explain_cli:cookie(Node);
         Cookie -> Cookie
     end.
 
