@@ -186,8 +186,10 @@ mattering(Kind, #{sources := Sources} = Options, E) ->
     Known = maps:with([timeout | keys(Kind)], Options),
     E#{kind => Kind, settings => maps:map(fun(Key, Value) -> {Value, maps:get(Key, Sources, default)} end, Known)}.
 
-keys(on_host) -> [docker_daemon_port, docker_tls, allowed_hosts, remote_port, on_host_port, address, api_version];
-keys(in_container) -> [docker_host, docker_tls, address, network, remote_port, api_version];
+keys(on_host) ->
+    [docker_daemon_port, remote_tls, remote_cert_path, allowed_hosts, remote_port, on_host_port, address, api_version];
+keys(in_container) ->
+    [docker_host, docker_tls, docker_cert_path, address, network, remote_port, api_version];
 keys(table) -> [static_nodes];
 keys(_) -> [remote_port].
 

@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::candidate::Candidate;
+use crate::candidate::{Candidate, Refusal, Verdict};
 use crate::dist_port::PortSource;
 use crate::docker::container::Container;
 use crate::docker::find::{Wanted, find};
 use crate::error::Error;
 use crate::found::{ContainerInfo, DistPort, Family};
-use crate::look::{self, Target};
+use crate::interfaces::MAX_AGE_IN_DOUBT;
+use crate::look::{self, Lookout, Target, host_address, host_name};
 use crate::node_name::NodeName;
 use crate::resolve::Resolver;
+use crate::route::candidates;
 
 /// What is known of a node's container, as far as it got.
 #[derive(Clone, Debug)]
@@ -70,5 +72,31 @@ impl Resolver {
         explained.port = Some((port, source));
         explained.candidates = self.lookout.ways(target, &container, port).await?;
         Ok(())
+    }
+}
+
+impl Lookout {
+    /// All ways to a container that runs, for people: with a view that is new.
+    async fn ways(
+        &self,
+        target: &Target<'_>,
+        container: &Container,
+        port: DistPort,
+    ) -> Result<Vec<Candidate>, Error> {
+        let host = host_address(target).await?;
+        let host_name = host_name(target);
+        let view = self.view(MAX_AGE_IN_DOUBT).unwrap_or_default();
+        let vantage = self.vantage(target, host, &host_name, &view);
+        let mut all = candidates(container, port, &vantage);
+        for one in &mut all {
+            let Some((address, name)) = one.address.zip(target.host) else {
+                continue;
+            };
+            let dialled = one.verdict == Verdict::Taken;
+            if dialled && self.permitted(address, host, name).is_err() {
+                one.verdict = Verdict::Refused(Refusal::HostNotAllowed);
+            }
+        }
+        Ok(all)
     }
 }

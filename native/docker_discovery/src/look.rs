@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::candidate::{Candidate, Refusal, Verdict};
 use crate::dist_port::{PortSource, dist_port};
 use crate::docker::client::Daemon;
 use crate::docker::container::Container;
@@ -14,7 +13,7 @@ use crate::error::{ContainerState, Error};
 use crate::found::{ContainerInfo, DistPort, Family, Found, Via};
 use crate::host_addr::HostAddr;
 use crate::interfaces::{Interfaces, MAX_AGE, MAX_AGE_IN_DOUBT, View};
-use crate::route::{Vantage, Way, candidates, route};
+use crate::route::{Vantage, Way, route};
 use crate::settings::{AddressMode, Settings};
 
 /// A `docker restart` stops the container for less than this.
@@ -146,31 +145,7 @@ impl Lookout {
         }
     }
 
-    /// All ways to a container that runs, for people: with a view that is new.
-    pub(crate) async fn ways(
-        &self,
-        target: &Target<'_>,
-        container: &Container,
-        port: DistPort,
-    ) -> Result<Vec<Candidate>, Error> {
-        let host = host_address(target).await?;
-        let host_name = host_name(target);
-        let view = self.interfaces.view(MAX_AGE_IN_DOUBT);
-        let vantage = self.vantage(target, host, &host_name, &view);
-        let mut all = candidates(container, port, &vantage);
-        for one in &mut all {
-            let Some((address, name)) = one.address.zip(target.host) else {
-                continue;
-            };
-            let dialled = one.verdict == Verdict::Taken;
-            if dialled && self.permitted(address, host, name).is_err() {
-                one.verdict = Verdict::Refused(Refusal::HostNotAllowed);
-            }
-        }
-        Ok(all)
-    }
-
-    fn vantage<'a>(
+    pub(crate) fn vantage<'a>(
         &'a self,
         target: &Target<'_>,
         host: Option<IpAddr>,
@@ -228,7 +203,7 @@ impl Lookout {
 
     /// A daemon of another host says where its containers are; it does not
     /// get to send us to a host that the user has not allowed.
-    fn permitted(
+    pub(crate) fn permitted(
         &self,
         address: IpAddr,
         host: Option<IpAddr>,
@@ -260,7 +235,7 @@ fn not_running(state: ContainerState) -> Result<Sight, Error> {
 
 /// The address of the daemon's host in the family: the one that we are
 /// connected to, if it is of that family.
-async fn host_address(target: &Target<'_>) -> Result<Option<IpAddr>, Error> {
+pub(crate) async fn host_address(target: &Target<'_>) -> Result<Option<IpAddr>, Error> {
     match known_host(target) {
         Some(host) => Ok(host),
         None => {
@@ -297,7 +272,7 @@ fn is_local(daemon: &Daemon, host: Option<IpAddr>, view: &View) -> bool {
 }
 
 /// What the host of the daemon is called.
-fn host_name(target: &Target<'_>) -> String {
+pub(crate) fn host_name(target: &Target<'_>) -> String {
     match &target.daemon.link.endpoint {
         Endpoint::Tcp { host, .. } => host.to_string(),
         Endpoint::Unix(_) => String::new(),
