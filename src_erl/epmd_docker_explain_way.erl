@@ -208,7 +208,7 @@ own_status(#{own := #{node := Own, protocol := Protocol, family := Family}} = E)
 
 over(tcp, Connection, Fun, _E) ->
     Result = Fun(Connection),
-    ok = epmd_docker_probe:close(Connection),
+    ok = epmd_docker_probe:hang_up(Connection, ?ANSWER_MS),
     Result;
 over(tls, Tcp, Fun, #{node := Node} = E) ->
     [_, Host] = string:split(unicode:characters_to_list(Node), "@"),

@@ -10,7 +10,7 @@
 -include("epmd_docker.hrl").
 ?MODULEDOC(false).
 
--export([tcp/4, tls/3, hello/3, cookie/4, status_of/3, close/1, head/1]).
+-export([tcp/4, tls/3, hello/3, cookie/4, status_of/3, hang_up/2, close/1, head/1]).
 
 -export_type([connection/0, hello/0, why/0]).
 
@@ -182,6 +182,26 @@ cookie(Connection, #{challenge := Theirs}, Cookie, Limit) ->
 digest(Cookie, Challenge) when is_atom(Cookie) -> digest(atom_to_list(Cookie), Challenge);
 digest(Cookie, Challenge) ->
     erlang:md5([Cookie | integer_to_list(Challenge)]).
+
+?DOC("""
+Ends the connection and waits until the other side has noticed. Until then it holds a place for the name that
+it was told, and would turn away a real connection of that name.
+""").
+-spec hang_up(connection(), pos_integer()) -> ok.
+hang_up({Transport, Socket} = Connection, Limit) ->
+    _ = shut(Transport, Socket),
+    ok = drain(Connection, erlang:monotonic_time(millisecond) + Limit),
+    close(Connection).
+
+shut(gen_tcp, Socket) -> gen_tcp:shutdown(Socket, write);
+shut(ssl, Socket) -> ssl:shutdown(Socket, write).
+
+drain({Transport, Socket} = Connection, Deadline) ->
+    Left = Deadline - erlang:monotonic_time(millisecond),
+    case Left > 0 andalso Transport:recv(Socket, 0, Left) of
+        {ok, _} -> drain(Connection, Deadline);
+        _ -> ok
+    end.
 
 ?DOC("Ends the connection.").
 -spec close(connection()) -> ok.

@@ -16,6 +16,7 @@ groups() ->
             our_module_is_in_use,
             nothing_is_wrong,
             the_other_side_notices_next_to_nothing,
+            a_connection_right_after_it,
             this_node,
             node_without_a_name,
             every_step_with_its_time,
@@ -205,6 +206,25 @@ the_other_side_notices_next_to_nothing(Config) ->
     ?assertEqual(['asker@127.0.0.1'], peer:call(Server, erlang, nodes, [])),
     testbed:eventually(fun() -> peer:call(Server, erlang, nodes, [hidden]) =:= [] end, 5000),
     true = peer:call(Asker, erlang, disconnect_node, ['server@127.0.0.1']).
+
+%% To have been told our name is no reason to turn us away: net_kernel there has forgotten it.
+a_connection_right_after_it(Config) ->
+    {Asker, Server} = {?config(asker, Config), ?config(server, Config)},
+    testbed:eventually(fun() -> place_of_asker(Server) =:= [] end, 5000),
+    [
+        begin
+            ?assertMatch(#{cause := none, steps := [_ | _]}, explain(Asker, 'server@127.0.0.1'), Nth),
+            ?assertEqual([], place_of_asker(Server), Nth)
+        end
+     || Nth <- lists:seq(1, 30)
+    ],
+    ?assert(connect(Asker, 'server@127.0.0.1')),
+    ?assertMatch([_], place_of_asker(Server)),
+    true = peer:call(Asker, erlang, disconnect_node, ['server@127.0.0.1']),
+    testbed:eventually(fun() -> place_of_asker(Server) =:= [] end, 5000).
+
+%% In net_kernel's own table of connections, also those that begin (OTP 25 to 29).
+place_of_asker(Server) -> peer:call(Server, ets, lookup, [sys_dist, 'asker@127.0.0.1']).
 
 this_node(Config) ->
     _ = caused(?config(asker, Config), 'asker@127.0.0.1', this_node, ["is this node"]).
