@@ -114,7 +114,7 @@ ebin_and_priv_and_nothing_else(Config) ->
     Beams = [filename:join("ebin", atom_to_list(Module) ++ ".beam") || Module <- Modules],
     ?assertEqual(lists:sort(["ebin/epmd_docker.app", "priv/bin/epmd_docker", "priv/epmd_docker_nif.so" | Beams]), files(Lib)),
     %% Nothing else anywhere under DESTDIR.
-    ?assertEqual(length(Beams) + 2, length(files(Dir))),
+    ?assertEqual(length(Beams) + 3, length(files(Dir))),
     %% Copies, that stay when the build goes.
     ?assertEqual({ok, ""}, testbed:sh(["find", Dir, "-type", "l"])).
 
