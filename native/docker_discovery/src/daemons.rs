@@ -180,6 +180,10 @@ fn daemon(
     guard: Option<Arc<AllowedHosts>>,
     notices: &Notices,
 ) -> Daemon {
-    let link = Link::new(endpoint, guard, settings.limits.connect_timeout);
+    let tls = match &guard {
+        None => &settings.tls,
+        Some(_) => &settings.remote_tls,
+    };
+    let link = Link::new(endpoint, guard, settings.limits.connect_timeout).with_tls(tls.as_ref());
     Daemon::new(link, &settings.limits, settings.api_version, notices)
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::docker::tls::TlsFault;
 use crate::errno::Errno;
 use crate::node_name::ContainerId;
 
@@ -40,7 +41,7 @@ pub enum Error {
         /// The daemon.
         endpoint: String,
         /// What went wrong.
-        detail: String,
+        fault: TlsFault,
     },
     /// The daemon answered with an unexpected HTTP status.
     Status {
@@ -90,10 +91,10 @@ impl fmt::Display for Error {
                     "no connection to the Docker daemon at {endpoint}: {errno}"
                 )
             }
-            Self::Tls { endpoint, detail } => {
+            Self::Tls { endpoint, fault } => {
                 write!(
                     f,
-                    "no TLS session with the Docker daemon at {endpoint}: {detail}"
+                    "no TLS session with the Docker daemon at {endpoint}: {fault}"
                 )
             }
             Self::Status { code, message } => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 pub use crate::allowed_hosts::AllowedHosts;
 use crate::docker::endpoint::Endpoint;
+use crate::docker::tls::TlsFiles;
 use crate::docker::version::ApiVersion;
 
 /// All settings of a resolver.
@@ -13,8 +14,12 @@ use crate::docker::version::ApiVersion;
 pub struct Settings {
     /// The local daemon.
     pub docker_host: Endpoint,
+    /// TLS to the local daemon, if that is reached over TCP.
+    pub tls: Option<TlsFiles>,
     /// The TCP port of the daemons of other hosts.
     pub daemon_port: u16,
+    /// TLS to the daemons of other hosts.
+    pub remote_tls: Option<TlsFiles>,
     /// Which hosts a node name may lead to.
     pub allowed_hosts: AllowedHosts,
     /// Which kind of address is wanted.
@@ -41,7 +46,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             docker_host: Endpoint::default(),
+            tls: None,
             daemon_port: 4243,
+            remote_tls: None,
             allowed_hosts: AllowedHosts::default(),
             address: AddressMode::Auto,
             network: None,

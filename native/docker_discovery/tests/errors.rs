@@ -4,7 +4,7 @@
 
 use std::io;
 
-use docker_discovery::{ContainerId, ContainerState, Errno, Error};
+use docker_discovery::{ContainerId, ContainerState, Errno, Error, TlsFault};
 
 fn all() -> Vec<Error> {
     let endpoint = || "unix:///run/docker.sock".to_owned();
@@ -24,7 +24,7 @@ fn all() -> Vec<Error> {
         },
         Error::Tls {
             endpoint: endpoint(),
-            detail: "expired".into(),
+            fault: TlsFault::Expired,
         },
         Error::Status {
             code: 500,

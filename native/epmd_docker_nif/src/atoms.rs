@@ -26,6 +26,19 @@ rustler::atoms! {
     busy,
     cancelled,
     bad_setting,
+    // Why there is no TLS (docker_discovery::TlsFault)
+    file,
+    not_tls,
+    closed,
+    no_common_version,
+    unknown_ca,
+    wrong_name,
+    expired,
+    not_yet_valid,
+    bad_certificate,
+    client_certificate_required,
+    client_certificate_refused,
+    alert,
     // States of a container
     created,
     restarting,
@@ -87,6 +100,8 @@ rustler::atoms! {
     inet6,
     // Settings
     docker_host,
+    docker_tls,
+    remote_tls,
     docker_daemon_port,
     allowed_hosts,
     dist_port,

@@ -11,6 +11,7 @@ use rustler::{Atom, Encoder, Env, MapIterator, Term};
 
 use crate::atoms;
 use crate::job::Encode;
+use crate::tls_fault;
 
 /// The documented reason of an error, `epmd_docker:reason()` in Erlang.
 pub(crate) fn reason<'a>(env: Env<'a>, error: &Error) -> Term<'a> {
@@ -30,7 +31,9 @@ pub(crate) fn reason<'a>(env: Env<'a>, error: &Error) -> Term<'a> {
         Error::Connect { endpoint, errno } => {
             (atoms::connect(), endpoint, posix(env, *errno)).encode(env)
         }
-        Error::Tls { endpoint, detail } => (atoms::tls(), endpoint, detail).encode(env),
+        Error::Tls { endpoint, fault } => {
+            (atoms::tls(), endpoint, tls_fault::term(env, fault)).encode(env)
+        }
         Error::Status { code, message } => (atoms::status(), code, message).encode(env),
         Error::BadResponse(detail) => (atoms::bad_response(), detail).encode(env),
         Error::TooLarge(bytes) => (atoms::too_large(), bytes).encode(env),
@@ -42,9 +45,13 @@ pub(crate) fn reason<'a>(env: Env<'a>, error: &Error) -> Term<'a> {
     }
 }
 
-/// The posix atom; the set is fixed by `Errno`, so this makes no atom from outside data.
 fn posix(env: Env<'_>, errno: Errno) -> Term<'_> {
-    match Atom::from_str(env, errno.as_str()) {
+    word(env, errno.as_str())
+}
+
+/// The atom of a word of an enum of ours: their set is fixed, so this makes none from outside data.
+pub(crate) fn word<'a>(env: Env<'a>, word: &'static str) -> Term<'a> {
+    match Atom::from_str(env, word) {
         Ok(atom) => atom.encode(env),
         Err(_) => atoms::unknown().encode(env),
     }
@@ -171,6 +178,7 @@ pub(crate) fn daemon<'a>(env: Env<'a>, info: &DaemonInfo) -> Term<'a> {
         env,
         &[
             (atoms::daemon(), info.endpoint.to_string().encode(env)),
+            (atoms::tls(), info.tls.encode(env)),
             (atoms::state(), state),
             (atoms::api_version(), version),
             (atoms::requests(), info.requests.encode(env)),

@@ -14,6 +14,7 @@ mod runtime;
 mod settings;
 mod state;
 mod subscription;
+mod tls_fault;
 
 /// Number that both sides must agree on; `epmd_docker_nif.erl` has the same. Raise it with every
 /// change of a NIF's name, arguments or answer.

@@ -10,9 +10,10 @@ use std::thread;
 use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, Handle};
 
-/// Threads for `getaddrinfo`, the only blocking call: they start when a daemon is given by name
-/// and end when idle. A DNS server that hangs can occupy these, and nothing else.
-const RESOLVER_THREADS: usize = 4;
+/// Threads for what blocks: they start when a daemon is given by name (`getaddrinfo`, at most 4) or
+/// certificates are read (at most 2), and end when idle. A DNS server or a file system that hangs can
+/// occupy its own share of these, and nothing else.
+const BLOCKING_THREADS: usize = 6;
 
 static RUNTIME: OnceCell<Handle> = OnceCell::new();
 
@@ -26,8 +27,8 @@ fn start() -> io::Result<Handle> {
     let runtime = Builder::new_current_thread()
         .enable_io()
         .enable_time()
-        .max_blocking_threads(RESOLVER_THREADS)
-        .thread_name("epmd_docker_dns")
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_name("epmd_docker_io")
         .build()?;
     let handle = runtime.handle().clone();
     thread::Builder::new()

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use docker_discovery::{AddressMode, AllowedHosts, ApiVersion, Endpoint, Settings};
+use docker_discovery::{AddressMode, AllowedHosts, ApiVersion, Endpoint, Settings, TlsFiles};
 use rustler::{Atom, Decoder, Term};
 
 use crate::atoms;
@@ -16,9 +16,12 @@ pub(crate) type BadSetting = (Atom, String);
 /// The first setting that is missing or wrong.
 pub(crate) fn decode(map: Term<'_>) -> Result<Settings, BadSetting> {
     let network: Atom = atoms::network();
+    let tls = tls_files(map, atoms::docker_tls())?;
     Ok(Settings {
-        docker_host: parse(map, atoms::docker_host(), Endpoint::parse)?,
+        docker_host: docker_host(map, tls.is_some())?,
+        tls,
         daemon_port: value(map, atoms::docker_daemon_port())?,
+        remote_tls: tls_files(map, atoms::remote_tls())?,
         allowed_hosts: allowed_hosts(map)?,
         address: address(map)?,
         network: optional(map, network)?,
@@ -32,6 +35,19 @@ pub(crate) fn decode(map: Term<'_>) -> Result<Settings, BadSetting> {
         watch: watch(map)?,
         ..Settings::default()
     })
+}
+
+fn docker_host(map: Term<'_>, tls: bool) -> Result<Endpoint, BadSetting> {
+    let parser = match tls {
+        true => Endpoint::parse_tls,
+        false => Endpoint::parse,
+    };
+    parse(map, atoms::docker_host(), parser)
+}
+
+/// The folder with the certificates, or `undefined`. Nobody looks into it before it is needed.
+fn tls_files(map: Term<'_>, key: Atom) -> Result<Option<TlsFiles>, BadSetting> {
+    Ok(optional::<String>(map, key)?.map(TlsFiles::in_dir))
 }
 
 fn watch(map: Term<'_>) -> Result<Option<Duration>, BadSetting> {

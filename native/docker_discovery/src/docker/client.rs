@@ -185,6 +185,7 @@ impl Daemon {
         DaemonInfo {
             endpoint: self.link.endpoint.clone(),
             state: self.standing.now(),
+            tls: self.link.has_tls(),
             api_version: self.fixed_version.or(version),
             requests: self.http.requests(),
             coalesced: self.flights.coalesced(),

@@ -1,13 +1,14 @@
-//! Where a Docker daemon listens. TLS and Docker contexts are further
-//! variants here, and further streams in `transport`.
+//! Where a Docker daemon listens. Whether TLS is spoken there is not a matter
+//! of the address: Docker's own client has settings for that.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::host_addr::HostAddr;
 
-/// The port that Docker uses without TLS where none is given.
-const DEFAULT_PORT: u16 = 2375;
+/// The ports that Docker uses where none is given.
+const PLAIN_PORT: u16 = 2375;
+const TLS_PORT: u16 = 2376;
 /// `sun_path` holds 108 bytes on Linux and 104 on macOS, with the final 0.
 const MAX_SOCKET_PATH: usize = 103;
 
@@ -17,7 +18,7 @@ const MAX_SOCKET_PATH: usize = 103;
 pub enum Endpoint {
     /// A unix socket.
     Unix(PathBuf),
-    /// TCP, without TLS.
+    /// TCP.
     Tcp {
         /// The host.
         host: HostAddr,
@@ -30,6 +31,16 @@ impl Endpoint {
     /// Reads what may stand in `DOCKER_HOST`: `unix:///path`, `/path`,
     /// `tcp://host[:port]` or `http://host[:port]`.
     pub fn parse(text: &str) -> Result<Self, EndpointError> {
+        Self::parse_with_port(text, PLAIN_PORT)
+    }
+
+    /// The same for a daemon that speaks TLS: the port is then another one
+    /// where none is given.
+    pub fn parse_tls(text: &str) -> Result<Self, EndpointError> {
+        Self::parse_with_port(text, TLS_PORT)
+    }
+
+    fn parse_with_port(text: &str, port: u16) -> Result<Self, EndpointError> {
         let malformed = || EndpointError::Malformed(text.to_owned());
         if text.starts_with('/') {
             return Self::unix(text).ok_or_else(malformed);
@@ -37,7 +48,7 @@ impl Endpoint {
         let (scheme, rest) = text.split_once("://").ok_or_else(malformed)?;
         match scheme {
             "unix" => Self::unix(rest),
-            "tcp" | "http" => Self::tcp(rest.strip_suffix('/').unwrap_or(rest)),
+            "tcp" | "http" => Self::tcp(rest.strip_suffix('/').unwrap_or(rest), port),
             "ssh" | "npipe" | "https" | "fd" => {
                 return Err(EndpointError::Unsupported(scheme.to_owned()));
             }
@@ -54,7 +65,7 @@ impl Endpoint {
         valid.then(|| Self::Unix(PathBuf::from(path)))
     }
 
-    fn tcp(authority: &str) -> Option<Self> {
+    fn tcp(authority: &str, default: u16) -> Option<Self> {
         let (host, port) = match authority.strip_prefix('[') {
             Some(rest) => {
                 let (literal, port) = rest.split_once(']')?;
@@ -70,7 +81,7 @@ impl Endpoint {
                 None => (HostAddr::parse(authority)?, None),
             },
         };
-        let port = port.map_or(Some(DEFAULT_PORT), parse_port)?;
+        let port = port.map_or(Some(default), parse_port)?;
         Some(Self::Tcp { host, port })
     }
 }
@@ -127,7 +138,9 @@ impl fmt::Display for EndpointError {
                         "forward the socket (ssh -L /tmp/docker.sock:/var/run/docker.sock) and use unix:///tmp/docker.sock"
                     }
                     "npipe" => "Windows pipes are not spoken; let the daemon listen on tcp://",
-                    "https" => "TLS is not spoken; use a unix socket or a plain tcp:// port",
+                    "https" => {
+                        "write tcp://, and switch TLS on (DOCKER_TLS_VERIFY, DOCKER_CERT_PATH)"
+                    }
                     "fd" => "that is the daemon's own side; use unix:///var/run/docker.sock",
                     _ => "use unix:///PATH or tcp://HOST:PORT",
                 };

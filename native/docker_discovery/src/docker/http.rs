@@ -145,6 +145,9 @@ impl Http {
     }
 
     fn failure(&self, error: &ClientError) -> Failure {
+        if let Some(error) = self.link.tls_ended() {
+            return Failure::Final(error);
+        }
         let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
         while let Some(error) = cause {
             if let Some(own) = error.downcast_ref::<Error>() {

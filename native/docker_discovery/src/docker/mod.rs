@@ -13,6 +13,7 @@ pub(crate) mod list;
 mod network;
 pub(crate) mod search;
 mod standing;
+pub(crate) mod tls;
 pub(crate) mod transport;
 pub(crate) mod version;
 
@@ -27,6 +28,8 @@ use crate::watch::WatchState;
 pub struct DaemonInfo {
     /// Where it listens.
     pub endpoint: Endpoint,
+    /// Whether it is spoken to with TLS.
+    pub tls: bool,
     /// How the last request to it went.
     pub state: DaemonState,
     /// The API version in use; none if unknown, or if the daemon has none.

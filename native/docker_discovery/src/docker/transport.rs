@@ -1,5 +1,4 @@
-//! How bytes get to a daemon: unix sockets and TCP. TLS is one more stream
-//! to put in the box.
+//! How bytes get to a daemon: unix sockets and TCP, with TLS or without.
 
 use std::fmt;
 use std::future::Future;
@@ -22,6 +21,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::endpoint::Endpoint;
+use super::tls::{SessionError, Tls, TlsFiles};
 use crate::allowed_hosts::AllowedHosts;
 use crate::errno::Errno;
 use crate::error::Error;
@@ -29,8 +29,9 @@ use crate::host_addr::HostAddr;
 use crate::sync::lock;
 
 /// `getaddrinfo(3)` cannot be cancelled: where no name server answers, each
-/// call holds a thread for seconds after its asker has gone.
-const MAX_NAME_LOOKUPS: usize = 8;
+/// call holds a thread for seconds after its asker has gone. The runtime has
+/// two threads more, for files.
+const MAX_NAME_LOOKUPS: usize = 4;
 static NAME_LOOKUPS: Semaphore = Semaphore::const_new(MAX_NAME_LOOKUPS);
 
 /// A byte stream to a daemon.
@@ -57,6 +58,7 @@ pub(crate) struct Link {
     /// Set where the endpoint comes from a node name, and not from the user.
     guard: Option<Arc<AllowedHosts>>,
     names: Names,
+    tls: Option<Tls>,
     connect_timeout: Duration,
     connects: AtomicU64,
     peer: Mutex<Option<IpAddr>>,
@@ -73,10 +75,31 @@ impl Link {
             endpoint,
             guard,
             names: |name, port| Box::pin(resolve(name, port)),
+            tls: None,
             connect_timeout,
             connects: AtomicU64::new(0),
             peer: Mutex::new(None),
         }
+    }
+
+    /// With TLS, if it leads over TCP: a unix socket has its permissions.
+    pub(crate) fn with_tls(mut self, files: Option<&TlsFiles>) -> Self {
+        self.tls = match &self.endpoint {
+            Endpoint::Tcp { .. } => files.cloned().map(Tls::new),
+            Endpoint::Unix(_) => None,
+        };
+        self
+    }
+
+    /// Whether it is one with TLS.
+    pub(crate) fn has_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Why TLS ended a connection that had come about.
+    pub(crate) fn tls_ended(&self) -> Option<Error> {
+        let fault = self.tls.as_ref()?.take_fault()?;
+        Some(self.no_session(SessionError::Tls(fault)))
     }
 
     /// How many connections were made so far.
@@ -120,25 +143,37 @@ impl Link {
         }
     }
 
+    fn no_session(&self, error: SessionError) -> Error {
+        match error {
+            SessionError::Network(errno) => self.failed(errno),
+            SessionError::Tls(fault) => Error::Tls {
+                endpoint: self.text.clone(),
+                fault,
+            },
+        }
+    }
+
     async fn connect(&self) -> Result<Stream, Error> {
-        let stream = match &self.endpoint {
-            Endpoint::Unix(path) => self.unix(path).await?,
-            Endpoint::Tcp { port, .. } => self.tcp(*port).await?,
+        let stream: Stream = match (&self.endpoint, &self.tls) {
+            (Endpoint::Unix(path), _) => Box::new(self.unix(path).await?),
+            (Endpoint::Tcp { port, .. }, None) => {
+                Box::new(self.tcp(&self.addresses().await?, *port).await?)
+            }
+            (Endpoint::Tcp { host, port }, Some(tls)) => self.secure(tls, host, *port).await?,
         };
         self.connects.fetch_add(1, Relaxed);
         Ok(stream)
     }
 
-    async fn unix(&self, path: &Path) -> Result<Stream, Error> {
-        let stream = self.in_time(UnixStream::connect(path)).await?;
-        Ok(Box::new(stream))
+    async fn unix(&self, path: &Path) -> Result<UnixStream, Error> {
+        self.in_time(UnixStream::connect(path)).await
     }
 
-    async fn tcp(&self, port: u16) -> Result<Stream, Error> {
+    async fn tcp(&self, addresses: &[IpAddr], port: u16) -> Result<TcpStream, Error> {
         let mut error = self.failed(Errno::Nxdomain);
-        for ip in self.addresses().await? {
+        for ip in addresses {
             match self
-                .in_time(TcpStream::connect(SocketAddr::new(ip, port)))
+                .in_time(TcpStream::connect(SocketAddr::new(*ip, port)))
                 .await
             {
                 Ok(stream) => {
@@ -146,13 +181,24 @@ impl Link {
                     // error it is only slower.
                     let _ = stream.set_nodelay(true);
                     let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive());
-                    *lock(&self.peer) = Some(ip);
-                    return Ok(Box::new(stream));
+                    *lock(&self.peer) = Some(*ip);
+                    return Ok(stream);
                 }
                 Err(failed) => error = failed,
             }
         }
         Err(error)
+    }
+
+    /// What is wrong with our own files is known before anybody is contacted.
+    async fn secure(&self, tls: &Tls, host: &HostAddr, port: u16) -> Result<Stream, Error> {
+        let addresses = self.addresses().await?;
+        let limit = self.connect_timeout;
+        let failed = |error| self.no_session(error);
+        let credentials = tls.load(limit).await.map_err(failed)?;
+        let stream = self.tcp(&addresses, port).await?;
+        let session = tls.handshake(&credentials, host, stream, limit).await;
+        Ok(Box::new(session.map_err(failed)?))
     }
 
     async fn in_time<T>(&self, connect: impl Future<Output = io::Result<T>>) -> Result<T, Error> {

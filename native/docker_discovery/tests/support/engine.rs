@@ -118,7 +118,7 @@ impl Engine {
         engine
     }
 
-    fn new(
+    pub(super) fn new(
         endpoint: Endpoint,
         script: impl Fn(&Asked) -> Vec<Act> + Send + Sync + 'static,
     ) -> Self {
@@ -169,7 +169,7 @@ impl Engine {
         Resolver::new(settings)
     }
 
-    fn serve<S>(&self, stream: S)
+    pub(super) fn serve<S>(&self, stream: S)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {

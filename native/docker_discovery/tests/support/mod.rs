@@ -4,6 +4,7 @@
 
 mod engine;
 pub mod living;
+pub mod tls;
 
 use std::time::Duration;
 
