@@ -34,14 +34,13 @@
     refresh_interval := pos_integer(),
     timeout := pos_integer(),
     %% Where each setting came from: os | application | kernel | argument | default.
-    sources := #{atom() => source()}
+    sources := #{atom() => epmd_docker_setting:source()}
 }.
--type source() ::
-    {os, string()} | {application, atom()} | {kernel, atom()} | {argument, atom()} | default.
 -type bad_setting() ::
-    {bad_setting, Key :: atom(), source(), Value :: term(), Why :: iodata()}.
+    {bad_setting, Key :: atom(), epmd_docker_setting:source(), Value :: term(), Why :: iodata()}.
 
 -define(CACHE, {?MODULE, options}).
+-define(PARSE, epmd_docker_setting).
 %% What Erlang-In-Docker used, and so its users' `docker run -p 12345'.
 -define(EID_PORT, 12345).
 
@@ -129,21 +128,23 @@ settings() ->
     [
         {dist_port, ["ERL_DIST_PORT"],
             [{argument, erl_epmd_port}, {kernel, erl_epmd_node_listen_port}, {kernel, erlang_port}],
-            fun port_or_any/1, undefined},
-        {remote_port, ["EPMD_DOCKER_REMOTE_PORT", "EPMDLESS_REMSH_PORT"], [], fun port/1, undefined},
-        {docker_host, ["DOCKER_HOST"], [], fun docker_host/1, "unix:///var/run/docker.sock"},
-        {docker_tls, ["DOCKER_TLS_VERIFY"], [], fun tls/1, false},
+            fun ?PARSE:port_or_any/1, undefined},
+        {remote_port, ["EPMD_DOCKER_REMOTE_PORT", "EPMDLESS_REMSH_PORT"], [],
+            fun ?PARSE:port/1, undefined},
+        {docker_host, ["DOCKER_HOST"], [], fun ?PARSE:docker_host/1, "unix:///var/run/docker.sock"},
+        {docker_tls, ["DOCKER_TLS_VERIFY"], [], fun ?PARSE:tls/1, false},
         {docker_daemon_port, ["EPMD_DOCKER_DAEMON_PORT"], [{kernel, docker_daemon_port}],
-            fun port/1, 4243},
-        {allowed_hosts, ["EPMD_DOCKER_ALLOWED_HOSTS"], [], fun words/1, undefined},
-        {static_nodes, ["EPMD_DOCKER_NODES"], [], fun table_nodes/1, []},
-        {address, ["EPMD_DOCKER_ADDRESS"], [], one_of([auto, container, published]), auto},
-        {network, ["EPMD_DOCKER_NETWORK"], [], fun text/1, undefined},
-        {api_version, ["DOCKER_API_VERSION"], [], fun text/1, undefined},
-        {epmd, ["EPMD_DOCKER_EPMD"], [], one_of([auto, true, false]), auto},
-        {watch, ["EPMD_DOCKER_WATCH"], [], one_of([true, false]), true},
-        {refresh_interval, ["EPMD_DOCKER_REFRESH_MS"], [], milliseconds(1000, 86_400_000), 60_000},
-        {timeout, ["EPMD_DOCKER_TIMEOUT_MS"], [], milliseconds(1, setup_time() - 1), 4000}
+            fun ?PARSE:port/1, 4243},
+        {allowed_hosts, ["EPMD_DOCKER_ALLOWED_HOSTS"], [], fun ?PARSE:words/1, undefined},
+        {static_nodes, ["EPMD_DOCKER_NODES"], [], fun ?PARSE:table_nodes/1, []},
+        {address, ["EPMD_DOCKER_ADDRESS"], [], ?PARSE:one_of([auto, container, published]), auto},
+        {network, ["EPMD_DOCKER_NETWORK"], [], fun ?PARSE:text/1, undefined},
+        {api_version, ["DOCKER_API_VERSION"], [], fun ?PARSE:text/1, undefined},
+        {epmd, ["EPMD_DOCKER_EPMD"], [], ?PARSE:one_of([auto, true, false]), auto},
+        {watch, ["EPMD_DOCKER_WATCH"], [], ?PARSE:one_of([true, false]), true},
+        {refresh_interval, ["EPMD_DOCKER_REFRESH_MS"], [],
+            ?PARSE:milliseconds(1000, 86_400_000), 60_000},
+        {timeout, ["EPMD_DOCKER_TIMEOUT_MS"], [], ?PARSE:milliseconds(1, setup_time() - 1), 4000}
     ].
 
 %% Kernel gives a connection net_setuptime seconds for its whole set-up, and at most 120.
@@ -154,165 +155,9 @@ setup_time() ->
     end.
 
 read({Key, Os, Older, Parser, Default}, #{sources := Sources} = Options) ->
-    {Value, Source} = find(Key, Os, Older, Parser, Default),
-    Options#{Key => Value, sources := Sources#{Key => Source}}.
-
-find(Key, Os, Older, Parser, Default) ->
     Places = [{os, Name} || Name <- Os] ++ [{application, Key}] ++ Older,
-    case first(Places) of
-        {Source, Raw} -> {parse(Key, Source, Raw, Parser), Source};
-        none -> {Default, default}
-    end.
-
-first([]) ->
-    none;
-first([Place | Places]) ->
-    case raw(Place) of
-        {ok, Raw} -> {Place, Raw};
-        undefined -> first(Places)
-    end.
-
-%% An empty variable is one that is not set, as `docker run -e NAME=' and Compose files leave it.
-raw({os, Name}) ->
-    case os:getenv(Name) of
-        false -> undefined;
-        "" -> undefined;
-        Value -> {ok, Value}
-    end;
-raw({application, Key}) ->
-    application:get_env(epmd_docker, Key);
-raw({kernel, Key}) ->
-    application:get_env(kernel, Key);
-raw({argument, Flag}) ->
-    case init:get_argument(Flag) of
-        {ok, [[Value | _] | _]} -> {ok, Value};
-        _ -> undefined
-    end.
-
-parse(Key, Source, Raw, Parser) ->
-    try Parser(plain(Raw)) of
-        {ok, Value} -> Value;
-        {expected, Expected} -> throw({bad_setting, Key, Source, Raw, ["must be ", Expected]})
-    catch
-        error:_ -> throw({bad_setting, Key, Source, Raw, "must be of another type"})
-    end.
-
-%% Settings come as text from the environment and as terms from sys.config.
-plain(Raw) when is_binary(Raw) -> unicode:characters_to_list(Raw);
-plain(Raw) -> Raw.
-
-%% ---------------------------------------------------------------------------------------------
-%% Parsers: {ok, Value} | {expected, What}
-%% ---------------------------------------------------------------------------------------------
-
-port(Raw) -> integer(Raw, 1, 65535, "a port from 1 to 65535").
-
-port_or_any(Raw) -> integer(Raw, 0, 65535, "a port from 1 to 65535, or 0 for any").
-
-milliseconds(Min, Max) ->
-    %% Not io_lib:format/2: that module takes 1 ms to load, in each boot.
-    Expected = [
-        "a number of milliseconds from ", integer_to_list(Min), " to ", integer_to_list(Max)
-    ],
-    fun(Raw) -> integer(Raw, Min, Max, Expected) end.
-
-integer(Raw, Min, Max, Expected) when is_list(Raw) ->
-    %% Not string:to_integer/1: `string' brings unicode_util, and the two take 12 ms to load, a tenth
-    %% of a boot (OTP 25; stock Erlang needs neither to start).
-    try list_to_integer(Raw) of
-        Number -> integer(Number, Min, Max, Expected)
-    catch
-        error:badarg -> {expected, Expected}
-    end;
-integer(Raw, Min, Max, _) when is_integer(Raw), Raw >= Min, Raw =< Max ->
-    {ok, Raw};
-integer(_, _, _, Expected) ->
-    {expected, Expected}.
-
-one_of(Allowed) ->
-    Names = [atom_to_list(Value) || Value <- Allowed],
-    Expected = ["one of ", lists:join(", ", Names)],
-    fun
-        (Raw) when is_atom(Raw) -> member(atom_to_list(Raw), Allowed, Expected);
-        (Raw) -> member(Raw, Allowed, Expected)
-    end.
-
-%% Only atoms that are in the list are ever compared: none is made from the text.
-member(Text, Allowed, Expected) ->
-    case [Value || Value <- Allowed, atom_to_list(Value) =:= Text] of
-        [Value] -> {ok, Value};
-        [] -> {expected, Expected}
-    end.
-
-text(Raw) when is_atom(Raw) -> text(atom_to_list(Raw));
-text([_ | _] = Raw) -> {ok, characters(Raw)};
-text(_) -> {expected, "a name"}.
-
-docker_host([_ | _] = Raw) ->
-    case io_lib:printable_unicode_list(Raw) of
-        true -> {ok, Raw};
-        false -> docker_host(invalid)
-    end;
-docker_host(_) ->
-    {expected, "unix:///path or tcp://host:port"}.
-
-%% As docker's own client reads it: any value that is not empty switches it on.
-tls(false) -> {ok, false};
-tls(_) -> {expected, "off in this version: daemons that speak TLS are not supported yet"}.
-
-words(Raw) ->
-    case is_list(Raw) andalso io_lib:printable_unicode_list(Raw) of
-        true -> {ok, [characters(Word) || Word <- string:lexemes(Raw, ", \t\n")]};
-        false -> {ok, [characters(Word) || Word <- Raw]}
-    end.
-
-%% What is no text fails, and is a bad setting. Not by matching <<_/binary>>: OTP 29 does not load
-%% what OTP 25 makes of that.
-characters(Text) when is_atom(Text) ->
-    atom_to_binary(Text);
-characters(Text) ->
-    case unicode:characters_to_binary(Text) of
-        Binary when is_binary(Binary) -> Binary
-    end.
-
-table_nodes(Raw) ->
-    Nodes =
-        case io_lib:printable_unicode_list(Raw) of
-            true -> string:lexemes(Raw, ", \t\n");
-            false -> Raw
-        end,
-    Parsed = [table_node(Node) || Node <- Nodes],
-    case lists:member(error, Parsed) of
-        true -> {expected, "a list of name@host:port"};
-        false -> {ok, Parsed}
-    end.
-
-%% "name@host:port", {Node, Port} or {Node, Host, Port}. The last colon counts: a host may be an
-%% IPv6 literal, also in brackets, which no node name has (OTP does not connect to "a@[::1]").
-table_node({Node, Port}) ->
-    case string:split(characters(Node), "@") of
-        [_, Host] -> table_node({Node, Host, Port});
-        _ -> error
-    end;
-table_node({Node, Host, Port}) ->
-    case port(Port) of
-        {ok, Number} -> {characters(Node), characters(Host), Number};
-        {expected, _} -> error
-    end;
-table_node(Text) ->
-    case string:split(characters(Text), ":", trailing) of
-        [Node, Port] -> table_node({without_brackets(Node), unicode:characters_to_list(Port)});
-        _ -> error
-    end.
-
-without_brackets(Node) ->
-    case {string:split(Node, "@["), string:split(Node, "]", trailing)} of
-        {[Name, _], [_, <<>>]} ->
-            Open = byte_size(Name) + 2,
-            <<Name/binary, "@", (binary:part(Node, Open, byte_size(Node) - Open - 1))/binary>>;
-        _ ->
-            Node
-    end.
+    {Value, Source} = epmd_docker_setting:find(Key, Places, Parser, Default),
+    Options#{Key => Value, sources := Sources#{Key => Source}}.
 
 %% ---------------------------------------------------------------------------------------------
 %% Settings that follow from each other
