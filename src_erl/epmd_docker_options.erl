@@ -22,6 +22,9 @@
     on_host_port := inet:port_number(),
     docker_host := string(),
     docker_tls := boolean(),
+    docker_cert_path := undefined | string(),
+    remote_tls := boolean(),
+    remote_cert_path := undefined | string(),
     docker_daemon_port := inet:port_number(),
     allowed_hosts := undefined | [binary()],
     static_nodes := [{Node :: binary(), Host :: binary(), inet:port_number()}],
@@ -87,7 +90,7 @@ native(Options) ->
             api_version, watch, refresh_interval],
         Options
     ),
-    Native#{
+    (maps:merge(Native, epmd_docker_tls:native(Options)))#{
         docker_host => unicode:characters_to_binary(DockerHost),
         dist_port => case DistPort of 0 -> undefined; _ -> DistPort end
     }.
@@ -132,9 +135,13 @@ settings() ->
         {remote_port, ["EPMD_DOCKER_REMOTE_PORT", "EPMDLESS_REMSH_PORT"], [],
             fun ?PARSE:port/1, undefined},
         {docker_host, ["DOCKER_HOST"], [], fun ?PARSE:docker_host/1, "unix:///var/run/docker.sock"},
-        {docker_tls, ["DOCKER_TLS_VERIFY"], [], fun ?PARSE:tls/1, false},
+        %% Docker's own DOCKER_TLS is TLS that trusts anybody. There is no such thing here.
+        {docker_tls, ["DOCKER_TLS_VERIFY", "DOCKER_TLS"], [], fun epmd_docker_tls:switch/1, false},
+        {docker_cert_path, ["DOCKER_CERT_PATH"], [], fun epmd_docker_tls:folder/1, undefined},
+        {remote_tls, ["EPMD_DOCKER_REMOTE_TLS"], [], ?PARSE:one_of([true, false]), undefined},
+        {remote_cert_path, ["EPMD_DOCKER_REMOTE_CERT_PATH"], [], fun epmd_docker_tls:folder/1, undefined},
         {docker_daemon_port, ["EPMD_DOCKER_DAEMON_PORT"], [{kernel, docker_daemon_port}],
-            fun ?PARSE:port/1, 4243},
+            fun ?PARSE:port/1, undefined},
         {allowed_hosts, ["EPMD_DOCKER_ALLOWED_HOSTS"], [], fun ?PARSE:words/1, undefined},
         {static_nodes, ["EPMD_DOCKER_NODES"], [], fun ?PARSE:table_nodes/1, []},
         {address, ["EPMD_DOCKER_ADDRESS"], [], ?PARSE:one_of([auto, container, published]), auto},
@@ -165,7 +172,7 @@ read({Key, Os, Older, Parser, Default}, #{sources := Sources} = Options) ->
 
 complete(#{dist_port := Set, remote_port := Remote} = Options) ->
     Eid = eid_protocol(),
-    Options#{
+    (epmd_docker_tls:complete(Options))#{
         dist_port := dist_port(Set, Eid),
         remote_port := remote_port(Remote, Set),
         on_host_port => on_host_port(Set),

@@ -41,7 +41,7 @@ format({bad_port, Port}) ->
 format({connect, Endpoint, Posix}) ->
     f("no connection to the Docker daemon at ~ts: ~ts", [Endpoint, posix(Posix)]);
 format({tls, Endpoint, Detail}) ->
-    f("no TLS connection to the Docker daemon at ~ts: ~ts", [Endpoint, Detail]);
+    f("no TLS connection to the Docker daemon at ~ts: ~ts", [Endpoint, epmd_docker_tls:format(Detail)]);
 format({status, Code, Message}) ->
     f("the Docker daemon answered ~b: ~ts", [Code, Message]);
 format({bad_response, Detail}) ->

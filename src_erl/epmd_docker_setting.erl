@@ -9,7 +9,7 @@
 
 -export([find/4]).
 %% Parsers.
--export([port/1, port_or_any/1, milliseconds/2, one_of/1, text/1, docker_host/1, tls/1, words/1,
+-export([port/1, port_or_any/1, milliseconds/2, one_of/1, text/1, docker_host/1, words/1,
     table_nodes/1]).
 
 -export_type([place/0, source/0, parser/1]).
@@ -133,11 +133,6 @@ docker_host([_ | _] = Raw) ->
     end;
 docker_host(_) ->
     {expected, "unix:///path or tcp://host:port"}.
-
-?DOC("As docker's own client reads it: any value that is not empty switches it on.").
--spec tls(term()) -> parsed(boolean()).
-tls(false) -> {ok, false};
-tls(_) -> {expected, "off in this version: daemons that speak TLS are not supported yet"}.
 
 ?DOC("Words: in text with spaces or commas between, or a list of them.").
 -spec words(term()) -> parsed([binary()]).

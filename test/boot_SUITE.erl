@@ -38,6 +38,8 @@ groups() ->
             bad_settings_stop_the_boot,
             bad_setting_in_a_running_node,
             settings_from_all_places,
+            tls_settings,
+            tls_without_a_home,
             the_protocols_have_what_otp_calls,
             nothing_on_stdout
         ]}
@@ -448,7 +450,11 @@ bad_settings_stop_the_boot(_Config) ->
             {[{"DOCKER_HOST", "ssh://root@h"}], [], ["docker_host", "ssh://root@h"]},
             {[{"DOCKER_HOST", "nonsense"}], [], ["docker_host", "nonsense"]},
             {[{"DOCKER_API_VERSION", "latest"}], [], ["api_version", "latest"]},
-            {[{"DOCKER_TLS_VERIFY", "1"}], [], ["docker_tls", "not supported"]}
+            {[{"DOCKER_HOST", "https://h"}], [], ["docker_host", "https", "DOCKER_TLS_VERIFY"]},
+            {[], ["-epmd_docker", "docker_tls", "maybe"], ["docker_tls", "maybe", "true or false"]},
+            {[{"EPMD_DOCKER_REMOTE_TLS", "1"}], [], ["remote_tls", "one of true, false"]},
+            {[], ["-epmd_docker", "docker_cert_path", "[]"], ["docker_cert_path", "a folder"]},
+            {[], ["-epmd_docker", "remote_cert_path", "[a]"], ["remote_cert_path", "another type"]}
         ]
     ].
 
@@ -486,6 +492,41 @@ settings_from_all_places(Config) ->
             docker_daemon_port := {kernel, docker_daemon_port}, docker_host := default}},
         Settings),
     ?assertMatch([{'c@h3', "h3", 8003}, {'d@::1', "::1", 8004}, {'e@fd00::5', "fd00::5", 8005}], peer:call(Peer, epmd_docker, list_nodes, [])),
+    testbed:stop(Peer).
+
+%% TLS to the local daemon is TLS to all of them, unless a setting says otherwise.
+tls_settings(Config) ->
+    Default = filename:join(os:getenv("HOME"), ".docker"),
+    Keys = [docker_tls, remote_tls, docker_cert_path, remote_cert_path, docker_daemon_port],
+    [
+        begin
+            Peer = peer(Config, [?EPMD, "-sname", "tls" | Flags], Env),
+            #{settings := Settings} = peer:call(Peer, epmd_docker, info, []),
+            ?assertEqual(Expected, [maps:get(Key, Settings) || Key <- Keys], {Env, Flags}),
+            testbed:stop(Peer)
+        end
+     || {Env, Flags, Expected} <- [
+            {[], [], [false, false, Default, Default, 4243]},
+            {[{"DOCKER_TLS_VERIFY", "1"}], [], [true, true, Default, Default, 2376]},
+            {[{"DOCKER_TLS_VERIFY", "0"}], [], [true, true, Default, Default, 2376]},
+            {[{"DOCKER_TLS", "1"}, {"DOCKER_CONFIG", "/etc/d"}], [], [true, true, "/etc/d", "/etc/d", 2376]},
+            {[{"DOCKER_TLS_VERIFY", "1"}, {"DOCKER_CERT_PATH", "/a"}, {"EPMD_DOCKER_REMOTE_TLS", "false"}], [],
+                [true, false, "/a", "/a", 4243]},
+            {[{"EPMD_DOCKER_REMOTE_TLS", "true"}, {"EPMD_DOCKER_REMOTE_CERT_PATH", "/b"}], [],
+                [false, true, Default, "/b", 2376]},
+            {[{"EPMD_DOCKER_DAEMON_PORT", "1"}], ["-epmd_docker", "docker_tls", "true", "docker_cert_path", "\"c/d\""],
+                [true, true, filename:absname("c/d"), filename:absname("c/d"), 1]}
+        ]
+    ].
+
+tls_without_a_home(Config) ->
+    Peer = peer(Config, [?EPMD]),
+    [true = peer:call(Peer, os, unsetenv, [Name]) || Name <- ["HOME", "DOCKER_CONFIG"]],
+    ?assertMatch({ok, #{docker_cert_path := undefined}}, peer:call(Peer, epmd_docker_options, load, [])),
+    true = peer:call(Peer, os, putenv, ["DOCKER_TLS_VERIFY", "1"]),
+    {error, Bad} = peer:call(Peer, epmd_docker_options, load, []),
+    ?assertMatch({bad_setting, docker_cert_path, default, _, _}, Bad),
+    ?assertNotEqual(nomatch, string:find(epmd_docker:format_error(Bad), "HOME")),
     testbed:stop(Peer).
 
 %% inet_tcp_dist and its kin are OTP's internals: what net_kernel calls must be there on this OTP.

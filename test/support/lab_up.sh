@@ -26,7 +26,7 @@ count=2
 owner=
 patience=0
 ipv6=
-declare -A engine=() port=() flags=()
+declare -A engine=() port=() flags=() tls=()
 [ -z "${LAB_ENGINE-}" ] || engine[all]=$LAB_ENGINE
 
 # option NAME VALUE: VALUE is I=... for one host, or stands for all of them.
@@ -42,6 +42,10 @@ option() {
             ;;
         --port) port[$key]=$value ;;
         --flag) flags[$key]+=" $value" ;;
+        --tls)
+            [ -e "$value/ca.pem" ] || die 1 "--tls: no $value/ca.pem"
+            tls[$key]=$(cd "$value" && pwd)
+            ;;
     esac
 }
 
@@ -57,7 +61,7 @@ parse_up() {
             --hosts) count=$2 ;;
             --owner) owner=$2 ;;
             --wait) patience=$2 ;;
-            --engine | --port | --flag) option "$1" "$2" ;;
+            --engine | --port | --flag | --tls) option "$1" "$2" ;;
             *) die 1 "up: what is $1?" ;;
         esac
         shift 2
@@ -148,6 +152,10 @@ engine_path() {
 # the one outer process ends the daemon, its containers and all its mounts.
 write_boot() {
     local i=$1 d=$dir/d$1 path=${engine[$1]-${engine[all]-}} second=${ipv6:+-H $(endpoint6 "$1")}
+    local certs=${tls[$1]-${tls[all]-}} secure=--tls=false
+    if [ -n "$certs" ]; then
+        secure="--tlsverify --tlscacert=$certs/ca.pem --tlscert=$certs/$net.$i.pem --tlskey=$certs/$net.$i.key"
+    fi
     cat >"$d/boot" <<BOOT
 set -e
 hostname host$i
@@ -157,7 +165,7 @@ mount --bind $d/data /var/lib/docker
 mount --bind $d/etc /etc/docker
 PATH=${path:+$(engine_path "$path")}$PATH
 export PATH
-exec $(init_command) -- dockerd -H unix:///run/docker.sock -H $(endpoint "$i") $second --tls=false \\
+exec $(init_command) -- dockerd -H unix:///run/docker.sock -H $(endpoint "$i") $second $secure \\
     --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent=$(host_ns "$i")${flags[all]-}${flags[$i]-}
 BOOT
 }
@@ -165,7 +173,12 @@ BOOT
 start_host() {
     local i=$1 d=$dir/d$1
     mkdir -p "$d"/{data,run,etc}
-    echo "${port[$i]-${port[all]-4243}}" >"$d/port"
+    local default=4243
+    if [ -n "${tls[$i]-${tls[all]-}}" ]; then
+        default=2376
+        : >"$d/tls"
+    fi
+    echo "${port[$i]-${port[all]-$default}}" >"$d/port"
     write_boot "$i"
     # `ip netns exec` would remount /sys, and dockerd does not survive that.
     nsenter --net="/run/netns/$(host_ns "$i")" \
@@ -179,7 +192,8 @@ answers() {
     printf 'GET /_ping HTTP/1.0\r\n\r\n' >&8
     read -rt 1 line <&8 || line=
     exec 8>&-
-    [[ $line == *" 200 "* ]]
+    # A daemon with TLS says 400 to those who speak without.
+    [[ $line == *" 200 "* ]] || [[ -e $dir/d$1/tls && $line == *" 400 "* ]]
 } 2>/dev/null
 
 # A slow machine takes seconds, a wrong flag ends the daemon at once.
