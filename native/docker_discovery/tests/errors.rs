@@ -4,7 +4,7 @@
 
 use std::io;
 
-use docker_discovery::{ContainerId, ContainerState, Errno, Error, TlsFault};
+use docker_discovery::{ContainerId, ContainerState, Errno, Error, FileFault, Refusal, TlsFault};
 
 fn all() -> Vec<Error> {
     let endpoint = || "unix:///run/docker.sock".to_owned();
@@ -62,6 +62,45 @@ fn each_error_says_what_it_holds_in_one_line() {
     for part in holds {
         assert!(all.iter().any(|text| text.contains(part)), "{part}");
     }
+}
+
+#[test]
+fn each_way_in_which_tls_fails_says_so_in_one_line() {
+    let file = |fault| TlsFault::File {
+        path: "/c/key.pem".into(),
+        fault,
+    };
+    let faults = [
+        file(FileFault::Unreadable(Errno::Enoent)),
+        file(FileFault::NotAFile),
+        file(FileFault::TooLarge),
+        file(FileFault::NoCertificate),
+        file(FileFault::NoKey),
+        file(FileFault::KeyMismatch),
+        TlsFault::NotTls,
+        TlsFault::Closed,
+        TlsFault::Timeout,
+        TlsFault::NoCommonVersion,
+        TlsFault::UnknownCa,
+        TlsFault::WrongName(vec!["host1".into()]),
+        TlsFault::Expired,
+        TlsFault::NotYetValid,
+        TlsFault::BadCertificate("invalid purpose".into()),
+        TlsFault::ClientCertificateRequired,
+        TlsFault::ClientCertificateRefused(Refusal::UnknownCa),
+        TlsFault::ClientCertificateRefused(Refusal::Expired),
+        TlsFault::ClientCertificateRefused(Refusal::Revoked),
+        TlsFault::ClientCertificateRefused(Refusal::Forbidden),
+        TlsFault::ClientCertificateRefused(Refusal::Bad),
+        TlsFault::Alert("InternalError".into()),
+        TlsFault::Other("no more entropy".into()),
+    ];
+    let all: Vec<String> = faults.iter().map(TlsFault::to_string).collect();
+    for text in &all {
+        assert!(!text.contains('\n') && !text.ends_with('.'), "{text}");
+        assert_eq!(all.iter().filter(|other| *other == text).count(), 1);
+    }
+    assert!(all[0].contains("/c/key.pem") && all[0].contains("enoent"));
 }
 
 #[test]

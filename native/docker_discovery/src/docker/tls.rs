@@ -165,3 +165,22 @@ impl AsyncWrite for Session {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn asked_for(host: &str) -> String {
+        let name = server_name(&HostAddr::parse(host).unwrap());
+        name.map_err(|_| ()).unwrap().to_str().into_owned()
+    }
+
+    #[test]
+    fn the_certificate_has_to_be_for_what_stands_in_the_name_of_the_node() {
+        for host in ["10.0.0.1", "fd00::7", "docker1.example.com", "h-1"] {
+            assert_eq!(asked_for(host), host);
+        }
+        assert_eq!(asked_for("::ffff:10.0.0.1"), "10.0.0.1");
+    }
+}
