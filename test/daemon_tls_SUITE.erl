@@ -16,6 +16,7 @@ all() ->
         as_docker_host,
         certificate_of_the_daemon,
         certificate_of_ours,
+        every_kind_of_key,
         files_of_ours,
         no_tls_on_one_side,
         rotated_without_a_restart,
@@ -188,6 +189,31 @@ certificate_of_ours(Config) ->
     ?assert(lists:member(Unknown, [unknown_ca, bad_certificate]), Unknown),
     {error, {tls, _, {client_certificate_refused, Expired}}} = asked(Config, expired_client, 1),
     ?assert(lists:member(Expired, [expired, bad_certificate]), Expired).
+
+%% Without extensions, which OpenSSL 3.0 makes a certificate of X.509 version 1.
+every_kind_of_key(Config) ->
+    Dir = folder(Config, good),
+    Certs = ?config(certs, Config),
+    [begin
+        [Key, Request, Cert] = [filename:join(Dir, Name) || Name <- ["key.pem", "request", "cert.pem"]],
+        openssl(MakeKey ++ ["-out", Key]),
+        openssl(["req", "-new", "-key", Key, "-subj", "/CN=client", "-out", Request]),
+        openssl(["x509", "-req", "-in", Request, "-CA", filename:join(Certs, "ca.pem"), "-days", "2",
+            "-CAkey", filename:join(Certs, "ca.key"), "-set_serial", "77", "-out", Cert]),
+        ?assertEqual({error, no_such_container}, asked(Dir, 1), MakeKey)
+    end || MakeKey <- [
+        ["genpkey", "-algorithm", "RSA"],
+        ["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
+        ["genpkey", "-algorithm", "ED25519"]
+    ]],
+    %% The RSA key of old (PKCS#1).
+    openssl(["genpkey", "-algorithm", "RSA", "-out", filename:join(Dir, "pkcs8")]),
+    openssl(["rsa", "-traditional", "-in", filename:join(Dir, "pkcs8"), "-out", filename:join(Dir, "key.pem")]),
+    Mismatch = list_to_binary(filename:join(Dir, "key.pem")),
+    ?assertEqual({error, {tls, endpoint(1), {file, Mismatch, key_mismatch}}}, asked(Dir, 1)).
+
+openssl(Args) ->
+    {ok, _} = testbed:sh(["openssl" | Args]).
 
 files_of_ours(Config) ->
     Path = fun(Dir, Name) -> list_to_binary(filename:join(Dir, Name)) end,

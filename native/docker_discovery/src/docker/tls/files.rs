@@ -9,7 +9,8 @@ use rustls::client::Resumption;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{CertificateError, ClientConfig, InconsistentKeys, RootCertStore};
 
 use super::fault::TlsFault;
 use crate::errno::Errno;
@@ -81,11 +82,8 @@ impl TlsFiles {
         let mut config = match &contents.own {
             None => builder.with_no_client_auth(),
             Some((cert, key)) => {
-                let chain = certificates(cert).map_err(at(&self.cert))?;
-                let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| FileFault::NoKey);
-                let key = key.map_err(at(&self.key))?;
-                let config = builder.with_client_auth_cert(chain, key);
-                config.map_err(|error| self.unfit(&error))?
+                let own = SingleCertAndKey::from(self.own(cert, key)?);
+                builder.with_client_cert_resolver(Arc::new(own))
             }
         };
         // A proxy must not choose HTTP/2.
@@ -96,12 +94,22 @@ impl TlsFiles {
         Ok(config)
     }
 
-    /// Our certificate and its key, each of which was well-formed.
-    fn unfit(&self, error: &rustls::Error) -> TlsFault {
-        match error {
-            rustls::Error::InconsistentKeys(_) => at(&self.key)(FileFault::KeyMismatch),
-            rustls::Error::InvalidCertificate(_) => at(&self.cert)(FileFault::NoCertificate),
-            _ => at(&self.key)(FileFault::NoKey),
+    fn own(&self, cert: &[u8], key: &[u8]) -> Result<CertifiedKey, TlsFault> {
+        let chain = certificates(cert).map_err(at(&self.cert))?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| FileFault::NoKey);
+        let key = ring::sign::any_supported_type(&key.map_err(at(&self.key))?);
+        let key = key.map_err(|_| at(&self.key)(FileFault::NoKey))?;
+        let own = CertifiedKey::new(chain, key);
+        match own.keys_match() {
+            Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
+                Err(at(&self.key)(FileFault::KeyMismatch))
+            }
+            Err(rustls::Error::InvalidCertificate(CertificateError::BadEncoding)) => {
+                Err(at(&self.cert)(FileFault::NoCertificate))
+            }
+            // What else rustls minds, the daemon need not: X.509 version 1, for one, which
+            // Docker's own client shows too.
+            _ => Ok(own),
         }
     }
 }
