@@ -36,7 +36,7 @@ mod watch;
 pub use candidate::{Candidate, Refusal, Verdict};
 pub use dist_port::PortSource;
 pub use docker::endpoint::{Endpoint, EndpointError};
-pub use docker::tls::{FileFault, Refusal, TlsFault, TlsFiles};
+pub use docker::tls::{FileFault, TlsFault, TlsFiles, TlsRefusal};
 pub use docker::version::ApiVersion;
 pub use docker::{DaemonInfo, DaemonState};
 pub use errno::Errno;

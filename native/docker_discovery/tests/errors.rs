@@ -4,7 +4,9 @@
 
 use std::io;
 
-use docker_discovery::{ContainerId, ContainerState, Errno, Error, FileFault, Refusal, TlsFault};
+use docker_discovery::{
+    ContainerId, ContainerState, Errno, Error, FileFault, TlsFault, TlsRefusal,
+};
 
 fn all() -> Vec<Error> {
     let endpoint = || "unix:///run/docker.sock".to_owned();
@@ -87,11 +89,11 @@ fn each_way_in_which_tls_fails_says_so_in_one_line() {
         TlsFault::NotYetValid,
         TlsFault::BadCertificate("invalid purpose".into()),
         TlsFault::ClientCertificateRequired,
-        TlsFault::ClientCertificateRefused(Refusal::UnknownCa),
-        TlsFault::ClientCertificateRefused(Refusal::Expired),
-        TlsFault::ClientCertificateRefused(Refusal::Revoked),
-        TlsFault::ClientCertificateRefused(Refusal::Forbidden),
-        TlsFault::ClientCertificateRefused(Refusal::Bad),
+        TlsFault::ClientCertificateRefused(TlsRefusal::UnknownCa),
+        TlsFault::ClientCertificateRefused(TlsRefusal::Expired),
+        TlsFault::ClientCertificateRefused(TlsRefusal::Revoked),
+        TlsFault::ClientCertificateRefused(TlsRefusal::Forbidden),
+        TlsFault::ClientCertificateRefused(TlsRefusal::Bad),
         TlsFault::Alert("InternalError".into()),
         TlsFault::Other("no more entropy".into()),
     ];

@@ -7,8 +7,8 @@ mod support;
 use std::time::{Duration, Instant};
 
 use docker_discovery::{
-    DaemonState, DistPort, Endpoint, Errno, Error, FileFault, Refusal, Resolver, Settings,
-    TlsFault, TlsFiles,
+    DaemonState, DistPort, Endpoint, Errno, Error, FileFault, Resolver, Settings, TlsFault,
+    TlsFiles, TlsRefusal,
 };
 use rcgen::ExtendedKeyUsagePurpose;
 use rustls::version::{TLS12, TLS13};
@@ -161,11 +161,11 @@ async fn a_certificate_of_ours_that_the_daemon_does_not_take() {
         (None, TlsFault::ClientCertificateRequired),
         (
             Some(Authority::new("other").good()),
-            refused(Refusal::UnknownCa),
+            refused(TlsRefusal::UnknownCa),
         ),
         (
             Some(authority.issue(&[], expired)),
-            refused(Refusal::Expired),
+            refused(TlsRefusal::Expired),
         ),
     ];
     for version in [&TLS13, &TLS12] {
@@ -300,7 +300,7 @@ async fn rotated_files_are_in_use_without_a_restart() {
     // Both CAs, while daemons are on their way from one to the other.
     folder.put("ca.pem", old.pem() + &new.pem());
     let answer = lookup(&resolver, APP).await;
-    let refused = TlsFault::ClientCertificateRefused(Refusal::UnknownCa);
+    let refused = TlsFault::ClientCertificateRefused(TlsRefusal::UnknownCa);
     assert_eq!(fault_of(answer, &engine.endpoint), refused);
     for _ in 0..3 {
         folder.own(&new.good());
@@ -308,7 +308,7 @@ async fn rotated_files_are_in_use_without_a_restart() {
     }
     folder.own(&new.issue(&[], expired));
     let answer = lookup(&resolver, APP).await;
-    let refused = TlsFault::ClientCertificateRefused(Refusal::Expired);
+    let refused = TlsFault::ClientCertificateRefused(TlsRefusal::Expired);
     assert_eq!(fault_of(answer, &engine.endpoint), refused);
 }
 

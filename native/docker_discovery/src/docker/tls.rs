@@ -24,7 +24,7 @@ use crate::sync::lock;
 mod fault;
 mod files;
 
-pub use fault::{Refusal, TlsFault};
+pub use fault::{TlsFault, TlsRefusal};
 pub(crate) use files::Credentials;
 pub use files::{FileFault, TlsFiles};
 

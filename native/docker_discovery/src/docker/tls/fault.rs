@@ -43,7 +43,7 @@ pub enum TlsFault {
     /// The daemon wants a certificate of ours, and was shown none.
     ClientCertificateRequired,
     /// The daemon does not take our certificate.
-    ClientCertificateRefused(Refusal),
+    ClientCertificateRefused(TlsRefusal),
     /// Another alert of the daemon: its name.
     Alert(String),
     /// Anything else, in rustls's words.
@@ -52,7 +52,7 @@ pub enum TlsFault {
 
 /// What a daemon says of a certificate of ours that it does not take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum TlsRefusal {
     /// Its CA has not signed it.
     UnknownCa,
     /// It has expired, or is not valid yet.
@@ -65,7 +65,7 @@ pub enum Refusal {
     Bad,
 }
 
-impl Refusal {
+impl TlsRefusal {
     /// Its word.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -139,7 +139,7 @@ impl TlsFault {
     }
 
     fn of_alert(alert: AlertDescription, shown: bool) -> Self {
-        match (alert, Refusal::of(alert)) {
+        match (alert, TlsRefusal::of(alert)) {
             (AlertDescription::CertificateRequired, _) => Self::ClientCertificateRequired,
             (AlertDescription::ProtocolVersion, _) => Self::NoCommonVersion,
             // In TLS 1.2 a server has no better word for it.
