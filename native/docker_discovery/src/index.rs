@@ -166,6 +166,25 @@ impl Index {
         self.entries.get(id).is_some_and(Entry::is_unseen)
     }
 
+    /// Whether its parts agree with each other: the words are those of the entries.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn check(&self) {
+        let mut words = Words::default();
+        for (id, entry) in &self.entries {
+            words.add(id, entry);
+        }
+        assert_eq!(words.unseen, self.words.unseen);
+        let sorted = |words: &Words| {
+            let mut called: Vec<_> = words.called.clone().into_iter().collect();
+            called.iter_mut().for_each(|(_, ids)| ids.sort_unstable());
+            called.sort_unstable();
+            called
+        };
+        assert_eq!(sorted(&words), sorted(&self.words));
+        let named = |(name, id): (&Box<str>, &ContainerId)| self.entries[id].name == *name;
+        assert!(self.words.names.iter().all(named));
+    }
+
     fn tick(&mut self) -> Mark {
         self.now.0 += 1;
         self.now

@@ -43,7 +43,7 @@ pub(crate) struct View {
 }
 
 impl View {
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn new(addresses: &[IpAddr], on_host: bool) -> Self {
         Self {
             addresses: addresses.to_vec(),

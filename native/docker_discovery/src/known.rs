@@ -152,6 +152,12 @@ impl Known {
         index.is_complete().then(running)
     }
 
+    /// Whether its parts agree with each other.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn check(&self) {
+        self.read().check();
+    }
+
     fn update<T>(&self, change: impl FnOnce(&mut Index) -> T) -> T {
         let mut index = self.write();
         let result = change(&mut index);

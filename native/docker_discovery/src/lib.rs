@@ -17,6 +17,9 @@ mod errno;
 mod error;
 mod explain;
 mod found;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod host_addr;
 mod index;
 mod interfaces;

@@ -14,7 +14,7 @@ use crate::node_name::ContainerId;
 
 /// An event holds all labels of its container; 20.10 bounds neither. A longer
 /// one is not read, and who follows has to look at everything anew.
-const MAX_LINE: usize = 1 << 20;
+pub(crate) const MAX_LINE: usize = 1 << 20;
 
 /// `{"type":["container","network"]}`
 const PATH: &str = "/events?filters=%7B%22type%22%3A%5B%22container%22%2C%22network%22%5D%7D";
@@ -185,7 +185,7 @@ impl Events {
 
 /// Bytes, cut into lines.
 #[derive(Debug, Default)]
-struct Lines {
+pub(crate) struct Lines {
     rest: BytesMut,
     /// How much of it has no line end.
     searched: usize,
@@ -194,12 +194,12 @@ struct Lines {
 }
 
 impl Lines {
-    fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.rest.extend_from_slice(bytes);
     }
 
     /// The next whole line. A line that is too long is one error.
-    fn next(&mut self) -> Result<Option<Bytes>, Error> {
+    pub(crate) fn next(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             let new = &self.rest[self.searched..];
             let Some(end) = new.iter().position(|byte| *byte == b'\n') else {
@@ -215,6 +215,12 @@ impl Lines {
                 return Ok(Some(line));
             }
         }
+    }
+
+    /// How many bytes wait for the end of their line.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn held(&self) -> usize {
+        self.rest.len()
     }
 
     fn unfinished(&mut self) -> Result<Option<Bytes>, Error> {
