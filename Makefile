@@ -1,6 +1,6 @@
 # The commands of this project. Each one installs what it lacks (scripts/setup) and says so.
 .DEFAULT_GOAL := help
-.PHONY: help setup build install demo demo-down test test-matrix check bench clean distclean
+.PHONY: help setup build install demo demo-down test test-matrix fuzz sanitize check bench clean distclean
 
 # Rust's installer puts cargo there, and a shell that is no login shell does not look there.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -30,6 +30,12 @@ test: ## all tests: Rust, and Common Test on real engines
 
 test-matrix: ## the suites on OTP 25, 27, 29 and on Docker 20.10, 26.1, 28.5 (OTP=27 ENGINE= for less)
 	@scripts/test-matrix
+
+fuzz: ## feed the parsers and the HTTP client with what was never meant for them (SECONDS=60 for each target)
+	@scripts/fuzz $(or $(SECONDS),60)
+
+sanitize: ## the tests under valgrind and with the address sanitizer
+	@scripts/sanitize
 
 check: ## format, lints, xref, dialyzer, shellcheck
 	@scripts/check

@@ -205,7 +205,7 @@ unsubscribe() ->
 ?DOC("A sentence for each reason, for people.").
 -spec format_error(reason() | term()) -> unicode:chardata().
 format_error(Reason) ->
-    epmd_docker_reason:format(Reason).
+    epmd_docker_reason:sentence(Reason).
 
 %% ---------------------------------------------------------------------------------------------
 %% Callbacks of OTP

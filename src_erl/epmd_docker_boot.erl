@@ -142,6 +142,20 @@ Remembers our name and port. With the setting `epmd` on it is registered as in s
 -spec register(atom() | string(), inet:port_number(), atom()) ->
     {ok, integer()} | {error, term()}.
 register(Name, Port, Family) ->
+    case {is_name(Name), is_integer(Port) andalso Port > 0 andalso Port < 65536} of
+        {true, true} -> register_checked(Name, Port, family(Family));
+        {true, false} -> {error, {bad_port, Port}};
+        {false, _} -> {error, {bad_node_name, unicode:characters_to_binary(io_lib:format("~0tP", [Name, 20]))}}
+    end.
+
+%% The process erl_epmd crashes on any of them if it is of another type, and the node ends with it.
+is_name(Name) when is_atom(Name) -> true;
+is_name(Name) -> io_lib:latin1_char_list(Name).
+
+family(Family) when Family =:= inet; Family =:= inet_tcp; Family =:= inet6; Family =:= inet6_tcp -> Family;
+family(_) -> family().
+
+register_checked(Name, Port, Family) ->
     remember(name(Name), Port),
     case epmd_docker_options:current() of
         {ok, #{epmd := false}} -> {ok, creation()};

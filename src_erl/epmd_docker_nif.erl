@@ -160,7 +160,7 @@ stub(Function, Arguments, Before) ->
     end.
 
 %% ---------------------------------------------------------------------------------------------
-%% NIFs (each returns at once)
+%% NIFs (each returns at once; a term of another type than the spec says is `badarg')
 %% ---------------------------------------------------------------------------------------------
 
 ?DOC("Puts validated settings in force, see `epmd_docker_options:native/1`.").

@@ -4,9 +4,18 @@
 -include("epmd_docker.hrl").
 ?MODULEDOC(false).
 
--export([format/1]).
+-export([sentence/1]).
 
-?DOC("See `epmd_docker:format_error/1`.").
+?DOC("See `epmd_docker:format_error/1`. What is like a reason, with something else in it, is shown as it is.").
+-spec sentence(term()) -> unicode:chardata().
+sentence(Reason) ->
+    try unicode:characters_to_list(format(Reason)) of
+        Text when is_list(Text) -> Text;
+        _ -> f("~0tp", [Reason])
+    catch
+        error:_ -> f("~0tp", [Reason])
+    end.
+
 -spec format(term()) -> unicode:chardata().
 format(no_such_container) ->
     "Docker knows no such container";

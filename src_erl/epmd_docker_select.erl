@@ -38,11 +38,13 @@ checks_setup(Name, Host) ->
 
 ?DOC("`select/1` of the protocols: does the name have a shape that this family can reach?").
 -spec select(node(), inet | inet6) -> boolean().
-select(Node, Family) ->
+select(Node, Family) when is_atom(Node) ->
     case dist_util:split_node(Node) of
         {node, Name, Host} -> select(Name, Host, Family);
         _ -> false
-    end.
+    end;
+select(_, _) ->
+    false.
 
 ?DOC("As `select/2`, with the name in two parts.").
 -spec select(string(), string(), inet | inet6) -> boolean().

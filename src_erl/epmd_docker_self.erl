@@ -11,7 +11,7 @@
 
 ?DOC("Remembers the name and port of this node.").
 -spec put(string(), inet:port_number()) -> ok.
-put(Name, Port) ->
+put(Name, Port) when is_list(Name), is_integer(Port) ->
     persistent_term:put(?KEY, {Name, Port}).
 
 ?DOC("Name and port as registered; `undefined` for a node that does not listen.").

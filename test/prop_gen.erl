@@ -4,13 +4,52 @@
 %% without it.
 -module(prop_gen).
 
--export([arguments/1, term/0, reason/0, report/0, text/1]).
+-export([arguments/2, term/0, reason/0, report/0, text/1]).
 
 -define(ID, "f63bfb5ff4df050105a5983e749b8dd78d4c011131a3f97eb1043e89e766a68b").
 
-%% As many of them as a function wants.
--spec arguments(arity()) -> proper_types:type().
-arguments(Arity) -> proper_types:vector(Arity, term()).
+%% For a function: each of any kind, or each nearly as it should be.
+-spec arguments(atom(), arity()) -> proper_types:type().
+arguments(Function, Arity) ->
+    Any = proper_types:vector(Arity, term()),
+    case shape(Function, Arity) of
+        any -> Any;
+        Shape -> proper_types:frequency([{1, Any}, {2, [nearly(Kind) || Kind <- Shape]}])
+    end.
+
+shape(address_please, 3) -> [part, part, family];
+shape(port_please, 2) -> [part, part];
+shape(port_please, 3) -> [part, part, time];
+shape(register_node, 2) -> [part, port];
+shape(register_node, 3) -> [part, port, family];
+shape(register, 3) -> [part, port, family];
+shape(known, 3) -> [part, part, family];
+shape(find, 4) -> [part, part, family, time];
+shape(select, 3) -> [part, part, family];
+shape(port, 2) -> [part, part];
+shape(names, 1) -> [part];
+shape(resolve, 1) -> [text];
+shape(add_node, 2) -> [text, port];
+shape(add_node, 3) -> [text, part, port];
+shape(set_nodes, 1) -> [entries];
+shape(subscribe, 1) -> [subscription];
+shape(lookup, 4) -> [term, text, family, time];
+shape(locate, 5) -> [term, part, port, family, time];
+shape(peek, 2) -> [text, family];
+shape(address, 2) -> [text, family];
+shape(table_add, 3) -> [text, part, port];
+shape(_, _) -> any.
+
+nearly(term) -> leaf();
+nearly(Kind) -> proper_types:frequency([{9, of_kind(Kind)}, {1, leaf()}]).
+
+of_kind(part) -> proper_types:bind({part(), proper_types:oneof([string, string, binary])}, fun text/1, false);
+of_kind(text) -> text();
+of_kind(family) -> proper_types:oneof([inet, inet6]);
+of_kind(port) -> proper_types:range(1, 65535);
+of_kind(time) -> proper_types:range(0, 50);
+of_kind(entries) -> entries();
+of_kind(subscription) -> subscription().
 
 -spec term() -> proper_types:type().
 term() ->
@@ -38,9 +77,12 @@ constants() ->
     ].
 
 %% Names, hosts and what is nearly one, as a string, a binary or in pieces.
+part() ->
+    proper_types:oneof(["a", "app", "web", ?ID, "0123456789ab", "127.0.0.1", "203.0.113.7", "::1", "[::1]", "h.example",
+        "..", "/", "a/b", "?x", "#", "%2e", " ", "\r\nx: y", [0], [8364], "~p", "-", "_", proper_types:string()]).
+
 text() ->
-    Part = proper_types:oneof(["a", "app", "web", ?ID, "0123456789ab", "127.0.0.1", "203.0.113.7", "::1", "[::1]", "h.example",
-        "..", "/", "a/b", "?x", "#", "%2e", " ", "\r\nx: y", [0], [8364], "~p", "-", "_", proper_types:string()]),
+    Part = part(),
     Join = fun(Parts) -> lists:append(Parts) end,
     Names = proper_types:bind([Part, proper_types:oneof(["@", "", "@@", ":"]), Part], Join, false),
     proper_types:bind({Names, proper_types:oneof([string, binary, latin1, pieces])}, fun text/1, false).
