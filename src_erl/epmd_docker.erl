@@ -319,14 +319,17 @@ port(Name, Host, Timeout) ->
 find(Name, Host, Family, Flags) ->
     find(Name, Host, Family, Flags, infinity).
 
-%% Atoms compare greater than numbers: infinity leaves the setting as it is.
 find(Name, Host, Family, Flags, AtMost) ->
     case epmd_docker_options:current() of
         {ok, #{timeout := Timeout}} ->
-            epmd_docker_lookup:find(Name, Host, Family, max(1, min(Timeout, AtMost)), Flags);
+            epmd_docker_lookup:find(Name, Host, Family, limit(Timeout, AtMost), Flags);
         {error, _} = Error ->
             Error
     end.
+
+%% infinity leaves the setting as it is, and so does what is no time: receive would raise on a float.
+limit(Timeout, AtMost) when is_integer(AtMost) -> max(1, min(Timeout, AtMost));
+limit(Timeout, _) -> Timeout.
 
 family() ->
     epmd_docker_boot:family().

@@ -21,7 +21,8 @@ after which it may go on. At the limit it is killed.
 """).
 -spec run(fun((reply(T), caller()) -> term()), TimeoutMs :: non_neg_integer()) ->
     {ok, T} | timeout | {crashed, Reason :: term()}.
-run(Work, Timeout) ->
+%% A bad time must raise before there is a worker, which nobody would end.
+run(Work, Timeout) when is_integer(Timeout), Timeout >= 0, Timeout =< 16#FFFFFFFF ->
     Caller = self(),
     {Worker, Alias} = erlang:spawn_opt(
         fun() -> start(Work, Caller) end,

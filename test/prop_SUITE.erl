@@ -26,7 +26,8 @@ groups() ->
         no_other_function_does_more_than_raise,
         a_protocol_does_as_its_stock_twin,
         each_reason_and_each_report_has_a_sentence,
-        no_atom_is_made_of_a_text
+        no_atom_is_made_of_a_text,
+        a_time_that_is_none_leaves_nothing_behind
     ],
     [{short, [], All}, {long, [], All}, {without_library, [], All -- [a_protocol_does_as_its_stock_twin]}].
 
@@ -221,6 +222,12 @@ no_atom_is_made_of_a_text(Config) ->
     Before = Count(),
     _ = Round(),
     ?assertEqual(Before, Count()),
+    finish(Config).
+
+%% Found by the_api_and_the_callbacks_raise_nothing: the worker's answer came when nobody waited for it.
+a_time_that_is_none_leaves_nothing_behind(Config) ->
+    [?assertEqual({Time, {{returned, noport}, []}}, {Time, call(Config, epmd_docker, port_please, ["a", "::1", Time])})
+     || _ <- lists:seq(1, 20), Time <- [2.0, -1, 0, a, 1 bsl 70, -1.5]],
     finish(Config).
 
 fresh(Arity, Form) ->
