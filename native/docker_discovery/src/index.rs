@@ -181,8 +181,9 @@ impl Index {
             called
         };
         assert_eq!(sorted(&words), sorted(&self.words));
-        let named = |(name, id): (&Box<str>, &ContainerId)| self.entries[id].name == *name;
-        assert!(self.words.names.iter().all(named));
+        for (name, id) in &self.words.names {
+            assert_eq!(self.entries[id].name, *name);
+        }
     }
 
     fn tick(&mut self) -> Mark {

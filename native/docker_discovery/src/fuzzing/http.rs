@@ -28,6 +28,10 @@ const LOOKUP: Duration = Duration::from_millis(5);
 const FOREVER: Duration = Duration::from_secs(5);
 const MAX_BODY: u64 = 64 << 10;
 
+/// Its bytes, and the one that ends it.
+type Answer = (Vec<u8>, u8);
+type Answers = Arc<Mutex<VecDeque<Answer>>>;
+
 /// The bytes of answers, one after the other. The first byte says whether a
 /// node is looked up or the stream of events is read.
 pub fn http(bytes: &[u8]) {
@@ -51,7 +55,7 @@ pub fn http(bytes: &[u8]) {
 }
 
 /// Each with the byte that ends it.
-fn answers(bytes: &[u8]) -> VecDeque<(Vec<u8>, u8)> {
+fn answers(bytes: &[u8]) -> VecDeque<Answer> {
     let parts = bytes.split_inclusive(|byte| ENDS.contains(byte));
     let split = |part: &[u8]| match part.split_last() {
         Some((end, answer)) if ENDS.contains(end) => (answer.to_vec(), *end),
@@ -116,7 +120,7 @@ fn bounded(error: &Error) {
 
 struct Daemon {
     listener: UnixListener,
-    answers: Arc<Mutex<VecDeque<(Vec<u8>, u8)>>>,
+    answers: Answers,
     path: PathBuf,
 }
 
@@ -127,7 +131,7 @@ impl Drop for Daemon {
 }
 
 impl Daemon {
-    fn listen(answers: VecDeque<(Vec<u8>, u8)>) -> (Self, Endpoint) {
+    fn listen(answers: VecDeque<Answer>) -> (Self, Endpoint) {
         let path = std::env::temp_dir().join(format!("fuzz-{}.sock", std::process::id()));
         let _ = std::fs::remove_file(&path);
         let listener = UnixListener::bind(&path).unwrap();
@@ -155,7 +159,7 @@ impl Daemon {
     }
 }
 
-async fn converse(mut stream: UnixStream, answers: Arc<Mutex<VecDeque<(Vec<u8>, u8)>>>) {
+async fn converse(mut stream: UnixStream, answers: Answers) {
     while let Ok(Some(path)) = timeout(NEXT, request(&mut stream)).await {
         assert!(is_ours(&path), "{path}");
         let Some((answer, end)) = answers.lock().unwrap().pop_front() else {
