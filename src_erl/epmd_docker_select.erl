@@ -38,7 +38,7 @@ checks_setup(Name, Host) ->
 
 ?DOC("`select/1` of the protocols: does the name have a shape that this family can reach?").
 -spec select(node(), inet | inet6) -> boolean().
-select(Node, Family) when is_atom(Node) ->
+select(Node, Family) when is_atom(Node), (Family =:= inet orelse Family =:= inet6) ->
     case dist_util:split_node(Node) of
         {node, Name, Host} -> select(Name, Host, Family);
         _ -> false
