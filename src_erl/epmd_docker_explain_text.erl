@@ -99,7 +99,7 @@ sentence({nif_not_loaded, Detail}, _) ->
 sentence(timeout, #{daemon := Daemon} = E) ->
     case result(docker, E) of
         {error, timeout} -> f("the Docker daemon at ~ts does not answer in time", [Daemon]);
-        _ -> epmd_docker_reason:format(timeout)
+        _ -> epmd_docker_reason:sentence(timeout)
     end;
 sentence({not_in_epmd, Name, Ip}, E) ->
     in_epmd(Name, Ip, result(epmd, E));
@@ -133,7 +133,7 @@ there({tls_failed, Detail}, _) ->
 there({status, Text}, _) ->
     f("the node there refuses us with the word \"~ts\"", [epmd_docker_probe:head(Text)]);
 there(Reason, _) ->
-    epmd_docker_reason:format(Reason).
+    epmd_docker_reason:sentence(Reason).
 
 in_epmd(Name, Ip, {ok, []}) ->
     f("the epmd at ~ts knows no node ~ts, nor any other", [inet:ntoa(Ip), Name]);
@@ -236,7 +236,7 @@ outcome(epmd, {ok, Names}, _) -> f("it knows ~b nodes", [length(Names)]);
 outcome(epmd, {error, Reason}, _) -> f("no answer (~tp)", [Reason]);
 outcome(_, {ok, Term}, _) -> f("~0tP", [Term, 20]);
 outcome(Step, {error, Reason}, _) when Step =:= docker; Step =:= lookup; Step =:= library; Step =:= settings ->
-    epmd_docker_reason:format(Reason);
+    epmd_docker_reason:sentence(Reason);
 outcome(_, {error, Reason}, _) -> f("~0tP", [Reason, 20]).
 
 setting({Key, {undefined, default}}) ->

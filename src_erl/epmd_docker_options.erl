@@ -11,7 +11,7 @@
 
 -export([current/0, load/0, native/1, format_error/1, format_source/1]).
 
--export_type([options/0, bad_setting/0, source/0]).
+-export_type([options/0, bad_setting/0]).
 
 -type options() :: #{
     %% 0 is any port.
@@ -105,7 +105,7 @@ format_error({bad_setting, Key, Source, Value, Why}) ->
     ).
 
 ?DOC("Where a setting came from, for people.").
--spec format_source(source()) -> iodata().
+-spec format_source(epmd_docker_setting:source()) -> iodata().
 format_source({os, Name}) -> ["environment variable ", Name];
 format_source({application, Key}) -> io_lib:format("application environment, epmd_docker ~ts", [Key]);
 format_source({kernel, Key}) -> io_lib:format("kernel parameter ~ts", [Key]);

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::{SECRET, stays_a_segment};
+use crate::dist_port::dist_port;
 use crate::docker::container::Container;
 use crate::docker::list::Listed;
 use crate::error::Error;
@@ -11,7 +12,7 @@ use crate::found::{DistPort, Family};
 use crate::interfaces::View;
 use crate::known::Known;
 use crate::names::named_nodes;
-use crate::route::{Vantage, dist_port, route};
+use crate::route::{Vantage, route};
 use crate::settings::{AddressMode, Settings};
 
 /// A body that is refused: why, in a few words, and none of them a secret.
@@ -75,7 +76,7 @@ fn ways(container: &Container, settings: &Settings, bits: u8) {
         host: hosts.into_iter().find(|ip| family.has(*ip)),
         host_name: "host",
     };
-    let port = dist_port(container, &container.name, bit(2), settings);
+    let (port, _) = dist_port(container, &container.name, bit(2), settings);
     let given = [port, DistPort::Known(12345), DistPort::Epmd];
     for port in given {
         assert_ne!(port, DistPort::Known(0));

@@ -107,7 +107,7 @@ fn allows_itself(all: &AllowedHosts, word: &str) {
         Some(HostAddr::Ip(ip)) => assert!(all.allows(ip, None), "{word}"),
         Some(HostAddr::Name(name)) => {
             let upper = name.to_ascii_uppercase();
-            assert!(all.allows(Ipv4Addr::BROADCAST.into(), Some(&upper)));
+            assert!(all.allows(Ipv4Addr::new(8, 8, 8, 8).into(), Some(&upper)));
         }
         None => {}
     }

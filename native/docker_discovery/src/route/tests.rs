@@ -260,21 +260,6 @@ fn of_several_bindings_the_widest_counts() {
 }
 
 #[test]
-fn a_mapped_binding_counts_as_the_one_that_it_leads_to() {
-    let from = || From {
-        host: Some(ip("fd99::1")),
-        ..From::afar()
-    };
-    let way = |host_ip: &str| {
-        let one = published(json!([binding(host_ip, "7")]));
-        text(from().look(&one, Family::Inet6, DistPort::Known(12345)))
-    };
-    assert_eq!(way("::ffff:127.0.0.1"), "Err(LoopbackOnly(12345))");
-    assert_eq!(way("::ffff:0.0.0.0"), "fd99::1 7 published");
-    assert_eq!(way("::ffff:10.99.0.8"), "::ffff:10.99.0.8 7 published");
-}
-
-#[test]
 fn each_family_has_its_own_way() {
     let way = |from: From, one: &Value| text(from.look(one, Family::Inet6, DistPort::Known(12345)));
     let one = container();
