@@ -1,6 +1,6 @@
 # The commands of this project. Each one installs what it lacks (scripts/setup) and says so.
 .DEFAULT_GOAL := help
-.PHONY: help setup build install demo demo-down test test-matrix fuzz sanitize check bench clean distclean
+.PHONY: help setup build install demo demo-down test test-matrix fuzz sanitize soak faults check bench clean distclean
 
 # Rust's installer puts cargo there, and a shell that is no login shell does not look there.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -36,6 +36,12 @@ fuzz: ## feed the parsers and the HTTP client with what was never meant for them
 
 sanitize: ## the tests under valgrind and with the address sanitizer
 	@scripts/sanitize
+
+soak: build ## an hour of churn with flat memory, threads and descriptors (SOAK_MINUTES=60)
+	@scripts/soak
+
+faults: ## every fault, for its whole time, and the table of docs/faults.md
+	@scripts/faults
 
 check: ## format, lints, xref, dialyzer, shellcheck
 	@scripts/check
