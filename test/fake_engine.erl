@@ -9,7 +9,9 @@
     %% Sends just this, then closes or keeps the connection open.
     | {close, iodata()}
     | {open, iodata()}
-    | hang.
+    | hang
+    %% Does what it likes with the connection, after which that is closed.
+    | {with, fun((gen_tcp:socket()) -> term())}.
 
 -type engine() :: {pid(), inet:port_number()}.
 
@@ -128,6 +130,10 @@ answer(Socket, {close, Bytes}) ->
 answer(Socket, {open, Bytes}) ->
     _ = gen_tcp:send(Socket, Bytes),
     answer(Socket, hang);
+answer(Socket, {with, Fun}) ->
+    _ = inet:setopts(Socket, [{packet, raw}]),
+    _ = Fun(Socket),
+    done;
 answer(Socket, hang) ->
     %% Until the other side hangs up.
     _ = inet:setopts(Socket, [{packet, raw}]),

@@ -60,13 +60,14 @@ app_path() ->
 %% ---------------------------------------------------------------------------------------------
 
 %% A node on this machine, controlled over its standard input and output: its distribution is
-%% free for the test. Keys: args, env, mode (interactive | embedded), boot (for embedded), path.
+%% free for the test. Keys: args, env, mode (interactive | embedded), boot (for embedded), path, and
+%% exec ({Program, Arguments} that end with an Erlang) as for peer:start/1.
 -spec peer(map()) -> pid().
 peer(Options) ->
     Mode = maps:get(mode, Options, interactive),
     Args = maps:get(path, Options, app_path()) ++ mode(Mode, Options) ++ maps:get(args, Options, []),
     %% Linked: a test that fails takes its nodes with it.
-    {ok, Peer, _} = peer:start_link(#{
+    {ok, Peer, _} = peer:start_link((maps:with([exec], Options))#{
         connection => standard_io,
         args => Args,
         env => clean_env() ++ inetrc() ++ maps:get(env, Options, []),
