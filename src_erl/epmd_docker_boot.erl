@@ -8,7 +8,7 @@
 -include("epmd_docker.hrl").
 ?MODULEDOC(false).
 
--export([start_link/0, configure/0, listen_port/2, register/3, family/0]).
+-export([start_link/0, configure/0, native_settings/0, library_loaded/0, listen_port/2, register/3, family/0]).
 
 ?DOC("Reads the settings and loads the library early; `ignore`, or erl_epmd's own process.").
 -spec start_link() -> {ok, pid()} | ignore | {error, term()}.
@@ -41,6 +41,25 @@ configure() ->
             end;
         {error, _} = Error ->
             Error
+    end.
+
+?DOC("For a library that is about to be loaded; `undefined` before any settings were read.").
+-spec native_settings() -> map() | undefined.
+native_settings() ->
+    case epmd_docker_options:in_force() of
+        undefined -> undefined;
+        Options -> epmd_docker_options:native(Options)
+    end.
+
+?DOC("""
+Tells a library that was just loaded the nodes of the settings. One that was loaded before has its
+table still, as the user has changed it.
+""").
+-spec library_loaded() -> ok.
+library_loaded() ->
+    case {epmd_docker_options:in_force(), epmd_docker_nif:table_list()} of
+        {#{} = Options, []} -> _ = table(Options), ok;
+        _ -> ok
     end.
 
 %% Only where there are any: a later start of the distribution keeps what add_node/2,3 said.

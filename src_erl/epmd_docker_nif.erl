@@ -100,10 +100,11 @@ load(Path) ->
     end.
 
 load_nif(Path) ->
-    erlang:load_nif(Path, ?ABI).
+    %% After a release upgrade it is another library, and somebody may call it at once.
+    erlang:load_nif(Path, {?ABI, epmd_docker_boot:native_settings()}).
 
 loaded(ok, _Path) ->
-    ok;
+    epmd_docker_boot:library_loaded();
 loaded({error, {reload, _}}, _Path) ->
     %% Another process was faster.
     ok;

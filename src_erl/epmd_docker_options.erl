@@ -9,7 +9,7 @@
 -include("epmd_docker.hrl").
 ?MODULEDOC(false).
 
--export([current/0, load/0, native/1, format_error/1, format_source/1]).
+-export([current/0, in_force/0, load/0, native/1, format_error/1, format_source/1]).
 
 -export_type([options/0, bad_setting/0]).
 
@@ -50,10 +50,15 @@
 ?DOC("The settings in force; reads them first if nobody has yet.").
 -spec current() -> {ok, options()} | {error, bad_setting()}.
 current() ->
-    case persistent_term:get(?CACHE, undefined) of
+    case in_force() of
         undefined -> load();
         Options -> {ok, Options}
     end.
+
+?DOC("The same, without reading them.").
+-spec in_force() -> options() | undefined.
+in_force() ->
+    persistent_term:get(?CACHE, undefined).
 
 ?DOC("Reads, validates and remembers the settings.").
 -spec load() -> {ok, options()} | {error, bad_setting()}.

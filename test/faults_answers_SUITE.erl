@@ -166,7 +166,7 @@ json_that_is_none(Config) ->
         {"a port of 99999999999", Replaced(<<"40000">>, <<"99999999999">>), is({not_published, 12345})},
         {"50,000 lists in each other", lists:duplicate(50_000, $[), kind(bad_response)},
         {"the same in a field that nobody reads", Replaced(<<"\"Env\":[]">>, iolist_to_binary(["\"Env\":[],\"X\":",
-            lists:duplicate(50_000, $[), lists:duplicate(50_000, $])])), kind(bad_response)},
+            lists:duplicate(50_000, $[), lists:duplicate(50_000, $])])), Any},
         {"a key twice", Replaced(<<"\"Name\":\"/web\"">>, <<"\"Name\":\"/web\",\"Name\":\"/other\"">>), kind(bad_response)},
         {"half a surrogate pair in the name", Replaced(<<"/web">>, <<"/w\\ud800eb">>), kind(bad_response)},
         {"half a surrogate pair in a label", Replaced(<<"\"Labels\":{}">>, <<"\"Labels\":{\"a\":\"\\ud800\"}">>), Any},

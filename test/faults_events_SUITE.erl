@@ -23,9 +23,10 @@ init_per_suite(Config) ->
 end_per_suite(_) -> fault:write_table().
 
 %% The engine: `port' of its container, and whether its events are sent as they should (`stream').
-init_per_testcase(_, Config) ->
+init_per_testcase(Case, Config) ->
     Table = ets:new(script, [public]),
-    true = ets:insert(Table, [{port, 40000}, {stream, good}]),
+    Stream = case Case of never_answered -> never; _ -> good end,
+    true = ets:insert(Table, [{port, 40000}, {stream, Stream}]),
     Engine = fake_engine:start(fun(Path) -> answer(Table, Path, path_kind(Path)) end, in_script),
     Peer = fault:node([{"DOCKER_HOST", fake_engine:host(Engine)}, {"EPMD_DOCKER_ADDRESS", "published"},
         {"EPMD_DOCKER_REMOTE_PORT", "12345"}, {"EPMD_DOCKER_TIMEOUT_MS", "1000"}, {"EPMD_DOCKER_REFRESH_MS", "1000"}]),
@@ -115,7 +116,6 @@ our_module_is_in_use(Config) ->
 
 %% Not followed, so asked each time.
 never_answered(Config) ->
-    true = ets:insert(?config(script, Config), {stream, never}),
     row(Config, #{fault => "the request for events is never answered", inject => fun() -> moves(Config, 40001) end,
         mend => fun(_) -> ok end, expect => at(40001)}),
     ?assertMatch(#{daemons := [#{watch := starting}]}, peer:call(?config(peer, Config), epmd_docker, info, [])).

@@ -31,8 +31,13 @@ engine(Ms) -> engine(Ms, "Connection: close\r\n").
 engine(Ms, Headers) ->
     fake_engine:start(fun
         ("/_ping") -> ?PING;
-        (_) -> timer:sleep(Ms), {200, fake_engine:inspect(?ID), Headers}
+        (Path) -> timer:sleep(Ms), {200, inspect(Path), Headers}
     end, in_script).
+
+%% Whatever container is asked for.
+inspect(Path) ->
+    {match, [Name]} = re:run(Path, "/containers/([^/]*)/json", [{capture, [1], list}]),
+    string:replace(lists:flatten(fake_engine:inspect(?ID)), "web", Name, all).
 
 env(Engine) -> env(Engine, "1000").
 
@@ -147,8 +152,14 @@ clock_jumps(Library, Config) ->
 %% Descriptors and ports
 %% ---------------------------------------------------------------------------------------------
 
+%% In interactive mode Erlang loads a module when it is called first, which takes a descriptor: without
+%% one that call fails, whoever makes it. A release has all of them from its boot on.
 limited(Engine) ->
-    fault:node(env(Engine), #{exec => {os:find_executable("prlimit"), ["--nofile=200:200", os:find_executable("erl")]}}).
+    Peer = fault:node(env(Engine), #{exec => {os:find_executable("prlimit"), ["--nofile=200:200", os:find_executable("erl")]}}),
+    _ = application:load(epmd_docker),
+    Modules = [element(2, application:get_key(App, modules)) || App <- [epmd_docker, stdlib, kernel]],
+    _ = peer:call(Peer, code, ensure_modules_loaded, [[fault, ?MODULE | lists:append(Modules)]], 20_000),
+    Peer.
 
 no_descriptors(_Config) ->
     Peer = limited(engine(0)),
@@ -175,8 +186,12 @@ hold() -> hold([]).
 
 hold(Files) ->
     case file:open("/dev/zero", [read, raw]) of
-        {ok, File} -> hold([File | Files]);
-        {error, emfile} -> put(held, all), receive Files -> ok end
+        {ok, File} ->
+            hold([File | Files]);
+        {error, emfile} ->
+            _ = put(held, all),
+            %% What others close is taken too.
+            receive after 1 -> hold(Files) end
     end.
 
 release(Peer, Holder) ->
@@ -185,7 +200,8 @@ release(Peer, Holder) ->
 
 %% A network of its own with eight ports for all connections out of it, which another one has.
 no_ports(_Config) ->
-    Script = "ip link set lo up && echo 45000 45007 >/proc/sys/net/ipv4/ip_local_port_range && exec erl \"$@\"",
+    %% docker0 is how a Docker host is recognised.
+    Script = "ip link set lo up && ip link add docker0 type bridge && ip addr add 192.0.2.1/24 dev docker0 && echo 45000 45007 >/proc/sys/net/ipv4/ip_local_port_range && exec erl \"$@\"",
     Placeholder = engine(0),
     %% The engine is in there too.
     Port = testbed:free_port(),
@@ -269,15 +285,19 @@ name(I) -> <<"app@web", (integer_to_binary(I))/binary>>.
 upgrade_and_downgrade(Config) ->
     Old = code:lib_dir(epmd_docker),
     {New, OldVsn} = new_version(Old, filename:join(?config(priv_dir, Config), "epmd_docker-99.0.0")),
-    Peer = fault:node(env(engine(300))),
+    Peer = fault:node([{"EPMD_DOCKER_NODES", "a@10.0.0.1:8001"} | env(engine(300))]),
     [{ok, _} = peer:call(Peer, application, ensure_all_started, [App]) || App <- [sasl, epmd_docker]],
+    Down = fun() -> peer:call(Peer, release_handler, downgrade_app, [epmd_docker, OldVsn, Old], 20_000) end,
     in_flight(Peer, "an upgrade to another version (`release_handler`), with 64 lookups in flight", fun() ->
+        %% Where the row is tried again.
+        _ = Down(),
         {ok, _} = peer:call(Peer, release_handler, upgrade_app, [epmd_docker, New], 20_000),
         Which = peer:call(Peer, code, which, [epmd_docker_nif]),
         ?assertEqual(filename:join([New, "ebin", "epmd_docker_nif.beam"]), Which)
     end),
+    ?assertMatch([{'a@10.0.0.1', "10.0.0.1", 8001}], peer:call(Peer, epmd_docker, list_nodes, [])),
     in_flight(Peer, "the downgrade, with 64 lookups in flight", fun() ->
-        {ok, _} = peer:call(Peer, release_handler, downgrade_app, [epmd_docker, OldVsn, Old], 20_000),
+        _ = Down(),
         ?assertEqual(filename:join([Old, "ebin", "epmd_docker_nif.beam"]), peer:call(Peer, code, which, [epmd_docker_nif]))
     end),
     testbed:stop(Peer).
@@ -316,7 +336,7 @@ restart_in_place(_Config) ->
     Args = ["-pa", filename:dirname(code:which(?MODULE)), "-start_epmd", "false", "-epmd_module", "epmd_docker", "-setcookie", "secret", "-name"],
     Control = testbed:peer(#{args => Args ++ ["edf_control@127.0.0.1", "-hidden"], env => [{"EPMD_DOCKER_REMOTE_PORT", integer_to_list(Port)}]}),
     Peer = testbed:peer(#{args => Args ++ ["edf_restarts@127.0.0.1"], env => [{"ERL_DIST_PORT", integer_to_list(Port)},
-        {"EPMD_DOCKER_DAEMON_PORT", integer_to_list(fake_engine:port(Engine))}]}),
+        {"EPMD_DOCKER_REMOTE_PORT", "12345"}, {"EPMD_DOCKER_DAEMON_PORT", integer_to_list(fake_engine:port(Engine))}]}),
     Rpc = fun(M, F, A) -> peer:call(Control, rpc, call, ['edf_restarts@127.0.0.1', M, F, A, 5000], 20_000) end,
     Id = lists:sublist(?ID, 12) ++ "@127.0.0.1",
     [_ = Rpc(erlang, spawn, [epmd_docker, resolve, [Id]]) || _ <- lists:seq(1, 64)],

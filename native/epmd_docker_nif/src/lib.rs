@@ -22,8 +22,17 @@ const ABI: i64 = 4;
 
 /// Runs at each load of the library, also again after a purge or `init:restart/0`: it may only do
 /// what can be done twice. A `false` makes `erlang:load_nif/2` return an error.
+///
+/// `load_info` is `{Abi, Settings | undefined}`: a library that replaces another one in a node that runs
+/// has the settings before anybody can call it.
 fn load(_env: rustler::Env<'_>, load_info: rustler::Term<'_>) -> bool {
-    load_info.decode::<i64>().is_ok_and(|abi| abi == ABI)
+    let Ok((ABI, map)) = load_info.decode::<(i64, rustler::Term<'_>)>() else {
+        return false;
+    };
+    if let Ok(settings) = settings::decode(map) {
+        state::configure(settings);
+    }
+    true
 }
 
 rustler::init!("epmd_docker_nif", load = load);

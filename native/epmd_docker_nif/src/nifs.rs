@@ -197,10 +197,13 @@ fn subscribe<'a>(env: Env<'a>, host: Term<'a>, project: Term<'a>) -> Term<'a> {
     done(env, started)
 }
 
-/// `unsubscribe(Subscription) -> ok`
+/// `unsubscribe(Subscription) -> ok`. As in [`cancel`], one from before a reload ends when it is
+/// garbage collected.
 #[rustler::nif]
-fn unsubscribe(subscription: ResourceArc<Subscription>) -> Atom {
-    subscription.end();
+fn unsubscribe(subscription: Term<'_>) -> Atom {
+    if let Ok(subscription) = subscription.decode::<ResourceArc<Subscription>>() {
+        subscription.end();
+    }
     atoms::ok()
 }
 
@@ -224,9 +227,14 @@ fn is_allowed(host: &str, address: &str) -> bool {
 
 /// `cancel(Job) -> ok`: aborts the work of a job that nobody waits for any more. No message comes
 /// after this.
+///
+/// Unless the Erlang module was loaded again meanwhile: the VM then takes a job of before for another
+/// kind of resource. Its owner must not fail for that; the work ends when the job is garbage collected.
 #[rustler::nif]
-fn cancel(job: ResourceArc<Job>) -> Atom {
-    job.cancel();
+fn cancel(job: Term<'_>) -> Atom {
+    if let Ok(job) = job.decode::<ResourceArc<Job>>() {
+        job.cancel();
+    }
     atoms::ok()
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod endpoint;
 pub(crate) mod events;
 pub(crate) mod find;
 mod flights;
+mod host_names;
 mod http;
 pub(crate) mod list;
 mod network;

@@ -17,22 +17,16 @@ use hyper_util::rt::TokioIo;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::endpoint::Endpoint;
+use super::host_names::{HostName, Names, system};
 use super::tls::{SessionError, Tls, TlsFiles};
 use crate::allowed_hosts::AllowedHosts;
 use crate::errno::Errno;
 use crate::error::Error;
 use crate::host_addr::HostAddr;
 use crate::sync::lock;
-
-/// `getaddrinfo(3)` cannot be cancelled: where no name server answers, each
-/// call holds a thread for seconds after its asker has gone. The runtime has
-/// two threads more, for files.
-const MAX_NAME_LOOKUPS: usize = 4;
-static NAME_LOOKUPS: Semaphore = Semaphore::const_new(MAX_NAME_LOOKUPS);
 
 /// A byte stream to a daemon.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -47,9 +41,6 @@ impl Connection for Stream {
     }
 }
 
-/// Who says where a host is: the system, or a test.
-type Names = fn(String, u16) -> Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, Errno>> + Send>>;
-
 /// The way to one daemon, and what was learnt on it.
 pub(crate) struct Link {
     pub(crate) endpoint: Endpoint,
@@ -62,6 +53,7 @@ pub(crate) struct Link {
     connect_timeout: Duration,
     connects: AtomicU64,
     peer: Mutex<Option<IpAddr>>,
+    host_name: Arc<HostName>,
 }
 
 impl Link {
@@ -74,11 +66,12 @@ impl Link {
             text: endpoint.to_string(),
             endpoint,
             guard,
-            names: |name, port| Box::pin(resolve(name, port)),
+            names: system,
             tls: None,
             connect_timeout,
             connects: AtomicU64::new(0),
             peer: Mutex::new(None),
+            host_name: Arc::default(),
         }
     }
 
@@ -121,7 +114,7 @@ impl Link {
         let (found, name) = match host {
             HostAddr::Ip(ip) => (vec![*ip], None),
             HostAddr::Name(name) => {
-                let found = (self.names)(name.clone(), *port).await;
+                let found = self.host_name.resolve(self.names, name, *port).await;
                 (
                     found.map_err(|errno| self.failed(errno))?,
                     Some(name.as_str()),
@@ -222,21 +215,6 @@ fn keepalive() -> TcpKeepalive {
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
-    }
-}
-
-/// The addresses of a host name, in the system's order.
-async fn resolve(name: String, port: u16) -> Result<Vec<IpAddr>, Errno> {
-    let permit = NAME_LOOKUPS.acquire().await.map_err(|_| Errno::Eio)?;
-    // A task of its own, so that the permit is held for as long as the thread.
-    let lookup = tokio::spawn(async move {
-        let found = tokio::net::lookup_host((name, port)).await;
-        drop(permit);
-        found.map(|addresses| addresses.map(|address| address.ip()).collect::<Vec<_>>())
-    });
-    match lookup.await {
-        Ok(Ok(found)) if !found.is_empty() => Ok(found),
-        _ => Err(Errno::Nxdomain),
     }
 }
 
