@@ -37,6 +37,8 @@
     well => fun((result()) -> boolean()),
     %% True for all that an asker who does not give up may be told, from before the fault to its end.
     always => fun((result()) -> boolean()),
+    %% Where the node has to be another one for another try.
+    again => fun(() -> pid()),
     %% Other names to connect to meanwhile.
     connect => [node()]
 }.
@@ -80,17 +82,21 @@ alive(Peer) ->
 %% Rows
 %% ---------------------------------------------------------------------------------------------
 
--spec row(pid(), row()) -> ok.
+%% Gives the node that has come through it.
+-spec row(pid(), row()) -> pid().
 row(Peer, Row) -> row(Peer, Row, ?TRIES).
 
 row(Peer, Row, Tries) ->
     #{figures := Figures} = Seen = suffer(Peer, Row),
     ct:pal("~ts~n~p", [maps:get(fault, Row), Seen]),
     case is_calm(Figures) of
-        true -> note(Row, Seen);
-        false when Tries > 1 -> row(Peer, Row, Tries - 1);
+        true -> ok = note(Row, Seen), Peer;
+        false when Tries > 1 -> row(again(Peer, Row), Row, Tries - 1);
         false -> ct:fail({net_kernel_was_late, maps:get(fault, Row), Figures})
     end.
+
+again(Peer, #{again := Again}) -> testbed:stop(Peer), Again();
+again(Peer, _) -> Peer.
 
 %% Within a millisecond of normal, but for what the machine itself was late.
 is_calm(#{normal := Normal, median := Median, own := Own}) ->

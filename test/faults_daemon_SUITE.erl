@@ -124,34 +124,33 @@ our_module_is_in_use(Config) ->
     testbed:stop(Peer).
 
 absent_at_boot(Config) ->
-    do("stop", Config),
-    Peer = boot(Config),
-    fault:row(Peer, #{fault => "no daemon when the node boots", inject => fun() -> ok end, mend => fun(_) -> start(Config) end,
-        node => ?NODE, expect => connect(enoent), by => 300}),
-    testbed:stop(Peer).
+    Boot = fun() -> do("stop", Config), boot(Config) end,
+    testbed:stop(fault:row(Boot(), #{fault => "no daemon when the node boots", inject => fun() -> ok end,
+        mend => fun(_) -> start(Config) end, again => Boot, node => ?NODE, expect => connect(enoent), by => 300})).
 
 %% Root may open everything: the node has lost that privilege.
 no_permission(Config) ->
     Socket = socket(Config),
-    ok = file:change_mode(Socket, 8#000),
-    Peer = boot(Config, #{exec => {os:find_executable("setpriv"),
-        ["--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search", os:find_executable("erl")]}}),
-    fault:row(Peer, #{fault => "no permission for the socket", inject => fun() -> ok = file:change_mode(Socket, 8#000) end,
-        mend => fun(_) -> ok = file:change_mode(Socket, 8#660) end,
-        node => ?NODE, expect => connect(eacces), by => 300}),
-    testbed:stop(Peer).
+    Exec = {os:find_executable("setpriv"), ["--bounding-set=-dac_override,-dac_read_search",
+        "--inh-caps=-dac_override,-dac_read_search", os:find_executable("erl")]},
+    Boot = fun() -> ok = file:change_mode(Socket, 8#000), boot(Config, #{exec => Exec}) end,
+    testbed:stop(fault:row(Boot(), #{fault => "no permission for the socket", inject => fun() -> ok end,
+        mend => fun(_) -> ok = file:change_mode(Socket, 8#660) end, again => Boot,
+        node => ?NODE, expect => connect(eacces), by => 300})).
 
 %% Docker itself makes a directory where a file that is to be mounted is not there.
 no_socket(Config) ->
     Socket = socket(Config),
     Aside = Socket ++ ".aside",
-    Replace = fun() -> ok = file:rename(Socket, Aside), ok = file:make_dir(Socket) end,
-    Restore = fun() -> ok = file:del_dir(Socket), ok = file:rename(Aside, Socket) end,
-    ok = Replace(),
-    Peer = boot(Config),
-    fault:row(Peer, #{fault => "a directory where the socket should be", inject => fun() -> ok end,
-        mend => fun(_) -> Restore() end, node => ?NODE, expect => connect(econnrefused), by => 300}),
-    testbed:stop(Peer).
+    Boot = fun() ->
+        ok = file:rename(Socket, Aside),
+        ok = file:make_dir(Socket),
+        boot(Config)
+    end,
+    testbed:stop(fault:row(Boot(), #{fault => "a directory where the socket should be, when the node boots",
+        inject => fun() -> ok end,
+        mend => fun(_) -> ok = file:del_dir(Socket), ok = file:rename(Aside, Socket) end, again => Boot,
+        node => ?NODE, expect => connect(econnrefused), by => 300})).
 
 %% What is connected stays so; the file is for new connections.
 socket_file_removed(Config) ->
