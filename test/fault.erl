@@ -60,6 +60,11 @@ node(Env, More) ->
         env => Env
     }),
     ?assertEqual(epmd_docker, peer:call(Peer, net_kernel, epmd_module, [])),
+    %% A VM in interactive mode loads modules inside net_kernel when it first connects: 10 to 60 ms, of
+    %% stock Erlang too, for `string' and `unicode_util' alone.
+    _ = application:load(epmd_docker),
+    {ok, Modules} = application:get_key(epmd_docker, modules),
+    ok = peer:call(Peer, code, ensure_modules_loaded, [[dist_util, string, unicode_util, timer | Modules]], 20_000),
     Peer.
 
 -spec resolve(pid(), binary()) -> result().
