@@ -8,6 +8,8 @@ use crate::allowed_hosts::AllowedHosts;
 use crate::docker::DaemonInfo;
 use crate::docker::client::Daemon;
 use crate::docker::endpoint::Endpoint;
+use crate::docker::locator::{Origin, Spot};
+use crate::docker::place::Place;
 use crate::docker::transport::Link;
 use crate::error::Error;
 use crate::host_addr::HostAddr;
@@ -37,7 +39,7 @@ struct Others {
 impl Daemons {
     pub(crate) fn new(settings: Arc<Settings>) -> Self {
         let notices = Notices::default();
-        let own = daemon(&settings, settings.docker_host.clone(), None, &notices);
+        let own = daemon(&settings, own_place(&settings), None, &notices);
         Self {
             own: Arc::new(own),
             guard: Arc::new(settings.allowed_hosts.clone()),
@@ -65,12 +67,18 @@ impl Daemons {
         Arc::clone(&self.own)
     }
 
+    /// Looks where the user's own daemon is, if nobody has yet: it may be the
+    /// one of the host in a node name.
+    pub(crate) async fn locate_own(&self) {
+        self.own.link.locate_once().await;
+    }
+
     /// The daemon of a host that a node name names. The user's own daemon is
     /// always allowed, another one's host must be in `allowed_hosts`: a literal
     /// is checked here, what a name resolves to is checked before a connect.
     pub(crate) fn on_host(&self, host: &HostAddr) -> Result<Arc<Daemon>, Error> {
         let endpoint = self.endpoint(host);
-        if endpoint == self.own.link.endpoint {
+        if endpoint == self.own.link.spot().endpoint {
             return Ok(self.own());
         }
         if let HostAddr::Ip(ip) = host
@@ -88,7 +96,9 @@ impl Daemons {
         }
         others.make_room(self.settings.limits.max_daemons)?;
         let guard = Some(Arc::clone(&self.guard));
-        let daemon = daemon(&self.settings, endpoint.clone(), guard, &self.notices);
+        let spot = Spot::new(endpoint.clone(), Origin::NodeName);
+        let place = Place::given(spot.with_tls(self.settings.remote_tls.as_ref()));
+        let daemon = daemon(&self.settings, place, guard, &self.notices);
         let daemon = Arc::new(daemon);
         self.ensure(&daemon);
         others
@@ -100,7 +110,7 @@ impl Daemons {
     /// The daemon of that host if it was asked before. Never waits.
     pub(crate) fn known_on_host(&self, host: &HostAddr) -> Option<Arc<Daemon>> {
         let endpoint = self.endpoint(host);
-        if endpoint == self.own.link.endpoint {
+        if endpoint == self.own.link.spot().endpoint {
             return Some(self.own_as_it_is());
         }
         let others = self.others.try_lock().ok()?;
@@ -174,16 +184,20 @@ impl Others {
     }
 }
 
+fn own_place(settings: &Settings) -> Place {
+    let default = settings.docker_host.clone();
+    match &settings.locator {
+        Some(locator) => Place::located_by(locator.clone(), default),
+        None => Place::given(Spot::new(default, Origin::Setting).with_tls(settings.tls.as_ref())),
+    }
+}
+
 fn daemon(
     settings: &Settings,
-    endpoint: Endpoint,
+    place: Place,
     guard: Option<Arc<AllowedHosts>>,
     notices: &Notices,
 ) -> Daemon {
-    let tls = match &guard {
-        None => &settings.tls,
-        Some(_) => &settings.remote_tls,
-    };
-    let link = Link::new(endpoint, guard, settings.limits.connect_timeout).with_tls(tls.as_ref());
+    let link = Link::new(place, guard, settings.limits.connect_timeout);
     Daemon::new(link, &settings.limits, settings.api_version, notices)
 }

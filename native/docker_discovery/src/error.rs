@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::docker::context::ContextFault;
 use crate::docker::tls::TlsFault;
 use crate::errno::Errno;
 use crate::node_name::ContainerId;
@@ -42,6 +43,13 @@ pub enum Error {
         endpoint: String,
         /// What went wrong.
         fault: TlsFault,
+    },
+    /// The Docker context that says where the local daemon is cannot be used.
+    Context {
+        /// Its name.
+        name: String,
+        /// Why not.
+        fault: ContextFault,
     },
     /// The daemon answered with an unexpected HTTP status.
     Status {
@@ -96,6 +104,9 @@ impl fmt::Display for Error {
                     f,
                     "no TLS session with the Docker daemon at {endpoint}: {fault}"
                 )
+            }
+            Self::Context { name, fault } => {
+                write!(f, "the Docker context {name:?} cannot be used: {fault}")
             }
             Self::Status { code, message } => {
                 write!(

@@ -43,9 +43,10 @@ impl Resolver {
         limit: Duration,
     ) -> Result<Explained, Error> {
         let scheme = node.scheme();
+        self.daemons.locate_own().await;
         let target = self.target(node, &scheme, family)?;
         let mut explained = Explained {
-            daemon: target.daemon.link.text.clone(),
+            daemon: target.daemon.link.spot().text.clone(),
             container: None,
             port: None,
             candidates: Vec::new(),

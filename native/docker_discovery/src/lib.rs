@@ -38,7 +38,9 @@ mod watch;
 
 pub use candidate::{Candidate, Refusal, Verdict};
 pub use dist_port::PortSource;
+pub use docker::context::{ContextFault, ContextName};
 pub use docker::endpoint::{Endpoint, EndpointError};
+pub use docker::locator::{Locator, Origin};
 pub use docker::tls::{FileFault, TlsFault, TlsFiles, TlsRefusal};
 pub use docker::version::ApiVersion;
 pub use docker::{DaemonInfo, DaemonState};

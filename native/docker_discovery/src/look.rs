@@ -250,7 +250,7 @@ pub(crate) async fn host_address(target: &Target<'_>) -> Result<Option<IpAddr>, 
 fn known_host(target: &Target<'_>) -> Option<Option<IpAddr>> {
     let link = &target.daemon.link;
     let fits = |ip: &IpAddr| target.family.has(*ip);
-    match &link.endpoint {
+    match &link.spot().endpoint {
         Endpoint::Unix(_) => Some(None),
         Endpoint::Tcp {
             host: HostAddr::Ip(ip),
@@ -263,7 +263,7 @@ fn known_host(target: &Target<'_>) -> Option<Option<IpAddr>> {
 /// Whether the daemon runs on this machine: behind a unix socket, or at an
 /// address of ours.
 fn is_local(daemon: &Daemon, host: Option<IpAddr>, view: &View) -> bool {
-    match daemon.link.endpoint {
+    match daemon.link.spot().endpoint {
         Endpoint::Unix(_) => true,
         Endpoint::Tcp { .. } => host
             .or(daemon.link.peer())
@@ -273,7 +273,7 @@ fn is_local(daemon: &Daemon, host: Option<IpAddr>, view: &View) -> bool {
 
 /// What the host of the daemon is called.
 pub(crate) fn host_name(target: &Target<'_>) -> String {
-    match &target.daemon.link.endpoint {
+    match &target.daemon.link.spot().endpoint {
         Endpoint::Tcp { host, .. } => host.to_string(),
         Endpoint::Unix(_) => String::new(),
     }
@@ -294,6 +294,6 @@ pub(crate) fn info(container: &Container, daemon: &Daemon) -> ContainerInfo {
         id: container.id.clone(),
         name: container.name.clone(),
         hostname: container.config.hostname.clone(),
-        daemon: daemon.link.text.clone(),
+        daemon: daemon.link.spot().text.clone(),
     }
 }

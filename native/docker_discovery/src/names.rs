@@ -35,6 +35,7 @@ impl Resolver {
         family: Family,
         at_most: Duration,
     ) -> Result<Vec<(String, u16)>, Error> {
+        self.daemons.locate_own().await;
         let daemon = match host {
             Some(host) => self.daemons.on_host(host)?,
             // In a container its own host name is not the Docker host's.

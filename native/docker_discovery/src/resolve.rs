@@ -70,6 +70,9 @@ impl Resolver {
     ) -> Result<Found, Error> {
         let deadline = deadline(timeout);
         let scheme = node.scheme();
+        if let Scheme::OnHost { .. } = scheme {
+            self.daemons.locate_own().await;
+        }
         let target = self.target(node, &scheme, family)?;
         self.find(&target, deadline).await
     }
@@ -204,7 +207,12 @@ impl Resolver {
         if let Err(Error::NoSuchContainer) = asked {
             known.learn_absent(asked_at, &target.wanted);
         }
-        let Err(error @ (Error::Connect { .. } | Error::Tls { .. } | Error::Timeout)) = asked
+        let Err(
+            error @ (Error::Connect { .. }
+            | Error::Tls { .. }
+            | Error::Context { .. }
+            | Error::Timeout),
+        ) = asked
         else {
             return asked;
         };

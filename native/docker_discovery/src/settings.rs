@@ -6,16 +6,19 @@ use std::time::Duration;
 
 pub use crate::allowed_hosts::AllowedHosts;
 use crate::docker::endpoint::Endpoint;
+use crate::docker::locator::Locator;
 use crate::docker::tls::TlsFiles;
 use crate::docker::version::ApiVersion;
 
 /// All settings of a resolver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// The local daemon.
+    /// The local daemon; with a locator, where it is if nothing says another.
     pub docker_host: Endpoint,
     /// TLS to the local daemon, if that is reached over TCP.
     pub tls: Option<TlsFiles>,
+    /// How to find the local daemon where the user has not named it.
+    pub locator: Option<Locator>,
     /// The TCP port of the daemons of other hosts.
     pub daemon_port: u16,
     /// TLS to the daemons of other hosts.
@@ -47,6 +50,7 @@ impl Default for Settings {
         Self {
             docker_host: Endpoint::default(),
             tls: None,
+            locator: None,
             daemon_port: 4243,
             remote_tls: None,
             allowed_hosts: AllowedHosts::default(),

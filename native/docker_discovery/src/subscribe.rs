@@ -70,7 +70,7 @@ impl Resolver {
             Some(host) => self.daemons.on_host(host)?,
             None => self.daemons.own(),
         };
-        let text = daemon.link.text.clone();
+        let text = daemon.link.spot().text.clone();
         let tell = Box::new(move |news: &News| tell(change(news, &text)));
         daemon.known.subscribe(tell);
         daemon.watch.wake();

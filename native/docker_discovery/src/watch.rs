@@ -142,7 +142,7 @@ async fn run(daemon: Arc<Daemon>, rules: Rules) {
         let wait = match end {
             End::Idle => break,
             End::Forbidden(error) => {
-                watch.forbidden(&daemon.link.text, error);
+                watch.forbidden(&daemon.link.spot().text, error);
                 FORBIDDEN_PAUSE
             }
             End::Lost(error) => {

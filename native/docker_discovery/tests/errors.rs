@@ -5,7 +5,7 @@
 use std::io;
 
 use docker_discovery::{
-    ContainerId, ContainerState, Errno, Error, FileFault, TlsFault, TlsRefusal,
+    ContainerId, ContainerState, ContextFault, Errno, Error, FileFault, TlsFault, TlsRefusal,
 };
 
 fn all() -> Vec<Error> {
@@ -27,6 +27,17 @@ fn all() -> Vec<Error> {
         Error::Tls {
             endpoint: endpoint(),
             fault: TlsFault::Expired,
+        },
+        Error::Context {
+            name: "prod".into(),
+            fault: ContextFault::NotFound,
+        },
+        Error::Context {
+            name: "prod".into(),
+            fault: ContextFault::Unreadable {
+                path: "/m.json".into(),
+                errno: Errno::Eacces,
+            },
         },
         Error::Status {
             code: 500,
@@ -57,6 +68,8 @@ fn each_error_says_what_it_holds_in_one_line() {
         "a\\nb",
         "unix:///run/docker.sock: enoent",
         "expired",
+        "\"prod\" cannot be used: there is none of that name",
+        "/m.json cannot be read: eacces",
         "500: broken",
         "line 1 column 2",
         "8 bytes",

@@ -10,10 +10,10 @@ use std::thread;
 use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, Handle};
 
-/// Threads for what blocks: they start when a daemon is given by name (`getaddrinfo`, at most 32) or
-/// certificates are read (at most 2), and end when idle. A DNS server or a file system that hangs can
-/// occupy its own share of these, and nothing else.
-const BLOCKING_THREADS: usize = 34;
+/// Threads for what blocks: they start when a daemon is given by name (`getaddrinfo`, at most 32),
+/// certificates are read (at most 2) or the local daemon is located (one), and end when idle. A DNS
+/// server or a file system that hangs can occupy its own share of these, and nothing else.
+const BLOCKING_THREADS: usize = 35;
 
 static RUNTIME: OnceCell<Handle> = OnceCell::new();
 

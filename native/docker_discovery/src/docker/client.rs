@@ -182,10 +182,12 @@ impl Daemon {
     pub(crate) fn info(&self) -> DaemonInfo {
         let version = lock(&self.version).flatten();
         let (_, containers, known) = self.known.count();
+        let spot = self.link.spot();
         DaemonInfo {
-            endpoint: self.link.endpoint.clone(),
+            endpoint: spot.endpoint.clone(),
+            origin: spot.origin.clone(),
             state: self.standing.now(),
-            tls: self.link.has_tls(),
+            tls: spot.tls.is_some(),
             api_version: self.fixed_version.or(version),
             requests: self.http.requests(),
             coalesced: self.flights.coalesced(),
@@ -200,7 +202,7 @@ impl Daemon {
 
 impl fmt::Debug for Daemon {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Daemon({})", self.link.text)
+        write!(f, "Daemon({:?})", self.link)
     }
 }
 

@@ -135,13 +135,17 @@ impl fmt::Display for EndpointError {
             Self::Unsupported(scheme) => {
                 let advice = match scheme.as_str() {
                     "ssh" => {
-                        "forward the socket (ssh -L /tmp/docker.sock:/var/run/docker.sock) and use unix:///tmp/docker.sock"
+                        "run ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock HOST and use unix:///tmp/docker.sock"
                     }
-                    "npipe" => "Windows pipes are not spoken; let the daemon listen on tcp://",
+                    "npipe" => {
+                        "that is a pipe of Windows; let the daemon listen on tcp://HOST:PORT and use that"
+                    }
                     "https" => {
                         "write tcp://, and switch TLS on (DOCKER_TLS_VERIFY, DOCKER_CERT_PATH)"
                     }
-                    "fd" => "that is the daemon's own side; use unix:///var/run/docker.sock",
+                    "fd" => {
+                        "that is how a daemon gets its socket from systemd; use unix:///var/run/docker.sock"
+                    }
                     _ => "use unix:///PATH or tcp://HOST:PORT",
                 };
                 write!(f, "{scheme}:// is not supported: {advice}")

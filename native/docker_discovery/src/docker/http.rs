@@ -46,7 +46,6 @@ pub(crate) struct Reply {
 /// The requests to one daemon, each in its turn.
 pub(crate) struct Http {
     link: Arc<Link>,
-    base: String,
     pooled: Client<Connector, Empty<Bytes>>,
     /// Keeps no connection, so it can never meet a stale one.
     fresh: Client<Connector, Empty<Bytes>>,
@@ -73,11 +72,6 @@ impl Http {
                 .build(Connector(Arc::clone(link)))
         };
         Self {
-            base: match &link.endpoint {
-                // Go's server refuses a request whose Host header is no host.
-                Endpoint::Unix(_) => "http://docker".to_owned(),
-                Endpoint::Tcp { host, port } => format!("http://{}", Authority(host, *port)),
-            },
             pooled: client(MAX_IDLE),
             fresh: client(0),
             link: Arc::clone(link),
@@ -95,7 +89,7 @@ impl Http {
     /// error; a redirect is not followed.
     pub(crate) async fn get(&self, path: &str, limit: u64) -> Result<Reply, Error> {
         let _turn = self.turns.acquire().await.map_err(|_| Error::Cancelled)?;
-        let uri = self.uri(path)?;
+        let uri = self.uri(path).await?;
         let response = match self.send(&self.pooled, uri.clone()).await {
             Err(Failure::Stale) => self.send(&self.fresh, uri).await,
             sent => sent,
@@ -123,16 +117,20 @@ impl Http {
 
     /// On a connection of its own, and out of turn.
     async fn aside(&self, path: &str) -> Result<Response<Incoming>, Error> {
-        match self.send(&self.fresh, self.uri(path)?).await {
+        match self.send(&self.fresh, self.uri(path).await?).await {
             Ok(response) => Ok(response),
             Err(Failure::Stale) => Err(self.link.failed(Errno::Econnreset)),
             Err(Failure::Final(error)) => Err(error),
         }
     }
 
-    fn uri(&self, path: &str) -> Result<Uri, Error> {
-        let uri = format!("{}{path}", self.base).parse();
-        uri.map_err(|_| self.link.failed(Errno::Einval))
+    async fn uri(&self, path: &str) -> Result<Uri, Error> {
+        let uri = match &self.link.locate().await?.endpoint {
+            // Go's server refuses a request whose Host header is no host.
+            Endpoint::Unix(_) => format!("http://docker{path}"),
+            Endpoint::Tcp { host, port } => format!("http://{}{path}", Authority(host, *port)),
+        };
+        uri.parse().map_err(|_| self.link.failed(Errno::Einval))
     }
 
     async fn send(

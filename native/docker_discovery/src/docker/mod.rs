@@ -3,6 +3,7 @@
 mod at_most;
 pub(crate) mod client;
 pub(crate) mod container;
+pub(crate) mod context;
 pub(crate) mod decode;
 pub(crate) mod endpoint;
 pub(crate) mod events;
@@ -11,7 +12,9 @@ mod flights;
 mod host_names;
 mod http;
 pub(crate) mod list;
+pub(crate) mod locator;
 mod network;
+pub(crate) mod place;
 pub(crate) mod search;
 mod standing;
 pub(crate) mod tls;
@@ -19,6 +22,7 @@ pub(crate) mod transport;
 pub(crate) mod version;
 
 use endpoint::Endpoint;
+use locator::Origin;
 use version::ApiVersion;
 
 use crate::error::Error;
@@ -31,6 +35,8 @@ pub struct DaemonInfo {
     pub endpoint: Endpoint,
     /// Whether it is spoken to with TLS.
     pub tls: bool,
+    /// Why there.
+    pub origin: Origin,
     /// How the last request to it went.
     pub state: DaemonState,
     /// The API version in use; none if unknown, or if the daemon has none.

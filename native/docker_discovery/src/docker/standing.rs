@@ -45,9 +45,16 @@ impl Standing {
 
     /// A request went so. What is wrong with one answer says nothing of the daemon.
     pub(super) fn note(&self, error: Option<&Error>) {
+        if let Some(ignored) = self.link.take_notice() {
+            let text = &self.link.spot().text;
+            self.notices.tell(text, &Notice::NotWatched(ignored));
+        }
         match error {
             Some(
-                error @ (Error::Connect { .. } | Error::Tls { .. } | Error::HostNotAllowed(_)),
+                error @ (Error::Connect { .. }
+                | Error::Tls { .. }
+                | Error::Context { .. }
+                | Error::HostNotAllowed(_)),
             ) => {
                 self.down(error);
             }
@@ -60,7 +67,7 @@ impl Standing {
         state.now = DaemonState::Up;
         if std::mem::take(&mut state.told_down) {
             drop(state);
-            self.notices.tell(&self.link.text, &Notice::Up);
+            self.notices.tell(&self.link.spot().text, &Notice::Up);
         }
     }
 
@@ -71,7 +78,7 @@ impl Standing {
             state.told_down = true;
             drop(state);
             self.notices
-                .tell(&self.link.text, &Notice::Down(error.clone()));
+                .tell(&self.link.spot().text, &Notice::Down(error.clone()));
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The files are read for each connection, so that new ones are in use from
 //! the next connection on, and never while a node boots.
 
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -39,6 +40,21 @@ pub(crate) struct Tls {
     loaded: Mutex<Option<Arc<Credentials>>>,
     /// The last fault of a session that had come about.
     fault: Arc<Mutex<Option<TlsFault>>>,
+}
+
+/// The same files are the same TLS.
+impl PartialEq for Tls {
+    fn eq(&self, other: &Self) -> bool {
+        self.files == other.files
+    }
+}
+
+impl Eq for Tls {}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.files.fmt(f)
+    }
 }
 
 impl Tls {

@@ -21,7 +21,9 @@ use tokio::time::timeout;
 
 use super::endpoint::Endpoint;
 use super::host_names::{HostName, Names, system};
-use super::tls::{SessionError, Tls, TlsFiles};
+use super::locator::Spot;
+use super::place::Place;
+use super::tls::{SessionError, Tls};
 use crate::allowed_hosts::AllowedHosts;
 use crate::errno::Errno;
 use crate::error::Error;
@@ -43,13 +45,10 @@ impl Connection for Stream {
 
 /// The way to one daemon, and what was learnt on it.
 pub(crate) struct Link {
-    pub(crate) endpoint: Endpoint,
-    /// The endpoint's canonical text, as it stands in errors.
-    pub(crate) text: String,
+    place: Place,
     /// Set where the endpoint comes from a node name, and not from the user.
     guard: Option<Arc<AllowedHosts>>,
     names: Names,
-    tls: Option<Tls>,
     connect_timeout: Duration,
     connects: AtomicU64,
     peer: Mutex<Option<IpAddr>>,
@@ -58,16 +57,14 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) fn new(
-        endpoint: Endpoint,
+        place: Place,
         guard: Option<Arc<AllowedHosts>>,
         connect_timeout: Duration,
     ) -> Self {
         Self {
-            text: endpoint.to_string(),
-            endpoint,
+            place,
             guard,
             names: system,
-            tls: None,
             connect_timeout,
             connects: AtomicU64::new(0),
             peer: Mutex::new(None),
@@ -75,24 +72,30 @@ impl Link {
         }
     }
 
-    /// With TLS, if it leads over TCP: a unix socket has its permissions.
-    pub(crate) fn with_tls(mut self, files: Option<&TlsFiles>) -> Self {
-        self.tls = match &self.endpoint {
-            Endpoint::Tcp { .. } => files.cloned().map(Tls::new),
-            Endpoint::Unix(_) => None,
-        };
-        self
-    }
-
-    /// Whether it is one with TLS.
-    pub(crate) fn has_tls(&self) -> bool {
-        self.tls.is_some()
-    }
-
     /// Why TLS ended a connection that had come about.
     pub(crate) fn tls_ended(&self) -> Option<Error> {
-        let fault = self.tls.as_ref()?.take_fault()?;
+        let fault = self.spot().tls.as_ref()?.take_fault()?;
         Some(self.no_session(SessionError::Tls(fault)))
+    }
+
+    /// Where the daemon is, as far as that is known.
+    pub(crate) fn spot(&self) -> Arc<Spot> {
+        self.place.spot()
+    }
+
+    /// Where to connect to: looks for it where that is not settled.
+    pub(crate) async fn locate(&self) -> Result<Arc<Spot>, Error> {
+        self.place.locate(self.connect_timeout).await
+    }
+
+    /// The same once, for those who only want to know.
+    pub(crate) async fn locate_once(&self) {
+        self.place.locate_once(self.connect_timeout).await;
+    }
+
+    /// What the user should know of how it was located; once.
+    pub(crate) fn take_notice(&self) -> Option<Error> {
+        self.place.take_notice()
     }
 
     /// How many connections were made so far.
@@ -108,7 +111,8 @@ impl Link {
     /// The addresses of the daemon's host: none for a unix socket. Every one
     /// of them has passed `allowed_hosts`.
     pub(crate) async fn addresses(&self) -> Result<Vec<IpAddr>, Error> {
-        let Endpoint::Tcp { host, port } = &self.endpoint else {
+        let spot = self.spot();
+        let Endpoint::Tcp { host, port } = &spot.endpoint else {
             return Ok(Vec::new());
         };
         let (found, name) = match host {
@@ -131,7 +135,7 @@ impl Link {
 
     pub(crate) fn failed(&self, errno: Errno) -> Error {
         Error::Connect {
-            endpoint: self.text.clone(),
+            endpoint: self.spot().text.clone(),
             errno,
         }
     }
@@ -140,22 +144,30 @@ impl Link {
         match error {
             SessionError::Network(errno) => self.failed(errno),
             SessionError::Tls(fault) => Error::Tls {
-                endpoint: self.text.clone(),
+                endpoint: self.spot().text.clone(),
                 fault,
             },
         }
     }
 
     async fn connect(&self) -> Result<Stream, Error> {
-        let stream: Stream = match (&self.endpoint, &self.tls) {
+        let spot = self.spot();
+        let stream = self.stream(&spot).await;
+        self.place.connected(stream.is_ok());
+        if stream.is_ok() {
+            self.connects.fetch_add(1, Relaxed);
+        }
+        stream
+    }
+
+    async fn stream(&self, spot: &Spot) -> Result<Stream, Error> {
+        Ok(match (&spot.endpoint, &spot.tls) {
             (Endpoint::Unix(path), _) => Box::new(self.unix(path).await?),
             (Endpoint::Tcp { port, .. }, None) => {
                 Box::new(self.tcp(&self.addresses().await?, *port).await?)
             }
             (Endpoint::Tcp { host, port }, Some(tls)) => self.secure(tls, host, *port).await?,
-        };
-        self.connects.fetch_add(1, Relaxed);
-        Ok(stream)
+        })
     }
 
     async fn unix(&self, path: &Path) -> Result<UnixStream, Error> {
@@ -214,7 +226,7 @@ fn keepalive() -> TcpKeepalive {
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.spot().text)
     }
 }
 

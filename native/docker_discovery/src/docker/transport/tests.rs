@@ -4,11 +4,13 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use super::*;
+use crate::docker::locator::Origin;
 
 fn link(host: &str, port: u16, allowed: Option<&str>) -> Link {
     let endpoint = Endpoint::parse(&format!("tcp://{host}:{port}")).unwrap();
     let guard = allowed.map(|entry| Arc::new(AllowedHosts::parse(&[entry]).unwrap()));
-    Link::new(endpoint, guard, Duration::from_secs(2))
+    let place = Place::given(Spot::new(endpoint, Origin::Setting));
+    Link::new(place, guard, Duration::from_secs(2))
 }
 
 #[tokio::test]
