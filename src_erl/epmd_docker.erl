@@ -92,6 +92,7 @@ eid_tcp`. Everything else here is for looking at what it does and for the node t
     | {bad_port, Port :: term()}
     | {connect, Endpoint :: binary(), inet:posix()}
     | {tls, Endpoint :: binary(), epmd_docker_tls:fault()}
+    | {context, Name :: binary(), epmd_docker_context:fault()}
     | {status, Code :: 100..999, Message :: binary()}
     | {bad_response, Detail :: binary()}
     | {too_large, Bytes :: non_neg_integer()}

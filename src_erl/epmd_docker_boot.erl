@@ -28,7 +28,6 @@ start_link() ->
 configure() ->
     case epmd_docker_options:load() of
         {ok, #{sources := Sources} = Options} ->
-            context(),
             case epmd_docker_nif:configure(epmd_docker_options:native(Options)) of
                 ok ->
                     ok = epmd_docker_notes:start(),
@@ -74,15 +73,6 @@ table(#{static_nodes := Nodes, sources := #{static_nodes := Source}} = Options) 
     case Failed of
         [] -> {ok, Options};
         [{Node, Why} | _] -> {error, {bad_setting, static_nodes, Source, Node, Why}}
-    end.
-
-%% The docker client would use the context where DOCKER_HOST is not set.
-context() ->
-    case {os:getenv("DOCKER_CONTEXT", ""), os:getenv("DOCKER_HOST", "")} of
-        {[_ | _] = Context, ""} when Context =/= "default" ->
-            ?LOG_WARNING(#{what => context_ignored, context => Context}, ?LOG_META);
-        _ ->
-            ok
     end.
 
 %% The node that is booting stops with one line and status 1: no crash dump, no stack trace.

@@ -30,12 +30,12 @@ format(#{what := epmd_unreachable, reason := Reason}) ->
         "others find it only if they know its port", [Reason]};
 format(#{what := bad_setting, line := Line}) ->
     {"~ts", [Line]};
-format(#{what := context_ignored, context := Context}) ->
-    {"epmd_docker: DOCKER_CONTEXT=~ts is not used by this version: set DOCKER_HOST to the "
-        "address of that engine", [Context]};
 format(#{what := epmd_module_missing}) ->
     {"epmd_docker: -proto_dist names one of its protocols, but -epmd_module epmd_docker is "
         "missing, so nodes are looked for with epmd", []};
+%% Of a config.json that cannot be read; as docker's own client does.
+format(#{what := not_watched, reason := {context, _, _} = Reason}) ->
+    {"epmd_docker: ~ts; the default Docker daemon is used", [epmd_docker:format_error(Reason)]};
 format(#{what := not_watched, daemon := Daemon, reason := Reason}) ->
     {"epmd_docker: the events or the list of the Docker daemon at ~ts cannot be had (~ts), so it is "
         "asked at each lookup; a proxy before it has to allow GET /events and /containers/json for "

@@ -21,6 +21,10 @@
     %% Distribution port inside a container for ContainerId@HostAddr when nothing says another.
     on_host_port := inet:port_number(),
     docker_host := string(),
+    %% Where the local daemon is looked for if docker_host is only the default.
+    docker_context := undefined | binary(),
+    docker_config := undefined | string(),
+    runtime_dir := undefined | string(),
     docker_tls := boolean(),
     docker_cert_path := undefined | string(),
     remote_tls := boolean(),
@@ -89,16 +93,31 @@ is_given(Flag) -> init:get_argument(Flag) =/= error.
 ?DOC("The part of the settings that the native library needs, in its types.").
 -spec native(options()) -> map().
 native(Options) ->
-    #{dist_port := DistPort, docker_host := DockerHost} = Options,
+    #{dist_port := DistPort, docker_config := Config, runtime_dir := RuntimeDir} = Options,
     Native = maps:with(
-        [docker_daemon_port, allowed_hosts, address, network, remote_port, on_host_port,
+        [docker_context, docker_daemon_port, allowed_hosts, address, network, remote_port, on_host_port,
             api_version, watch, refresh_interval],
         Options
     ),
     (maps:merge(Native, epmd_docker_tls:native(Options)))#{
-        docker_host => unicode:characters_to_binary(DockerHost),
+        docker_host => docker_host(Options),
+        docker_config => text(Config),
+        runtime_dir => text(RuntimeDir),
         dist_port => case DistPort of 0 -> undefined; _ -> DistPort end
     }.
+
+%% The default is for the library to look for: it reads files, which may not be done here.
+docker_host(#{sources := #{docker_host := default}}) -> undefined;
+docker_host(#{docker_host := DockerHost}) -> text(DockerHost).
+
+%% HOME, which nobody has checked, may be no text.
+text(Text) when is_list(Text) ->
+    case unicode:characters_to_binary(Text) of
+        Binary when is_binary(Binary) -> Binary;
+        _ -> undefined
+    end;
+text(undefined) ->
+    undefined.
 
 ?DOC("One line for a setting that cannot be used: which, from where, its value, why.").
 -spec format_error(bad_setting()) -> string().
@@ -140,6 +159,9 @@ settings() ->
         {remote_port, ["EPMD_DOCKER_REMOTE_PORT", "EPMDLESS_REMSH_PORT"], [],
             fun ?PARSE:port/1, undefined},
         {docker_host, ["DOCKER_HOST"], [], fun ?PARSE:docker_host/1, "unix:///var/run/docker.sock"},
+        {docker_context, ["DOCKER_CONTEXT"], [], fun ?PARSE:text/1, undefined},
+        {docker_config, ["DOCKER_CONFIG"], [], fun epmd_docker_tls:folder/1, docker_config()},
+        {runtime_dir, ["XDG_RUNTIME_DIR"], [], fun epmd_docker_tls:folder/1, undefined},
         %% Docker's own DOCKER_TLS is TLS that trusts anybody. There is no such thing here.
         {docker_tls, ["DOCKER_TLS_VERIFY", "DOCKER_TLS"], [], fun epmd_docker_tls:switch/1, false},
         {docker_cert_path, ["DOCKER_CERT_PATH"], [], fun epmd_docker_tls:folder/1, undefined},
@@ -158,6 +180,13 @@ settings() ->
             ?PARSE:milliseconds(1000, 86_400_000), 60_000},
         {timeout, ["EPMD_DOCKER_TIMEOUT_MS"], [], ?PARSE:milliseconds(1, setup_time() - 1), 4000}
     ].
+
+%% Where docker's own client keeps its settings. Without a home there are none.
+docker_config() ->
+    case os:getenv("HOME", "") of
+        "" -> undefined;
+        Home -> Home ++ "/.docker"
+    end.
 
 %% Kernel gives a connection net_setuptime seconds for its whole set-up, and at most 120.
 setup_time() ->

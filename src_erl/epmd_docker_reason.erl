@@ -51,6 +51,8 @@ format({connect, Endpoint, Posix}) ->
     f("no connection to the Docker daemon at ~ts: ~ts", [Endpoint, posix(Posix)]);
 format({tls, Endpoint, Detail}) ->
     f("no TLS connection to the Docker daemon at ~ts: ~ts", [Endpoint, epmd_docker_tls:format(Detail)]);
+format({context, Name, Fault}) ->
+    epmd_docker_context:format(Name, Fault);
 format({status, Code, Message}) ->
     f("the Docker daemon answered ~b: ~ts", [Code, Message]);
 format({bad_response, Detail}) ->

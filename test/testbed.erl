@@ -81,7 +81,8 @@ mode(embedded, #{boot := Boot}) -> ["-mode", "embedded", "-boot", Boot].
 %% What the machine's own environment says must not leak into a test.
 clean_env() ->
     [{Name, ""} || Name <- ["ERL_DIST_PORT", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY",
-        "DOCKER_TLS", "DOCKER_CERT_PATH", "DOCKER_CONFIG", "DOCKER_API_VERSION", "ERL_FLAGS", "ERL_AFLAGS", "ERL_ZFLAGS"], os:getenv(Name) =/= false].
+        "DOCKER_TLS", "DOCKER_CERT_PATH", "DOCKER_CONFIG", "DOCKER_API_VERSION", "XDG_RUNTIME_DIR",
+        "ERL_FLAGS", "ERL_AFLAGS", "ERL_ZFLAGS"], os:getenv(Name) =/= false].
 
 %% Names are looked up in files only: a test must not depend on what the machine's name server
 %% says of "web", or how fast. A test's own `-kernel inetrc' comes before this.

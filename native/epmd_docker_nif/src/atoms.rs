@@ -26,6 +26,14 @@ rustler::atoms! {
     busy,
     cancelled,
     bad_setting,
+    // Why a context cannot be used (docker_discovery::ContextFault)
+    context,
+    bad_name,
+    not_found,
+    unreadable,
+    malformed,
+    endpoint,
+    unverified,
     // Why there is no TLS (docker_discovery::TlsFault)
     file,
     not_tls,
@@ -100,6 +108,9 @@ rustler::atoms! {
     inet6,
     // Settings
     docker_host,
+    docker_context,
+    docker_config,
+    runtime_dir,
     docker_tls,
     remote_tls,
     docker_daemon_port,
@@ -113,6 +124,10 @@ rustler::atoms! {
     auto,
     // Daemons
     daemons,
+    source,
+    rootless,
+    podman,
+    node_name,
     state,
     up,
     down,

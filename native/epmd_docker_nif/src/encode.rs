@@ -10,6 +10,7 @@ use docker_discovery::{
 use rustler::{Atom, Encoder, Env, MapIterator, Term};
 
 use crate::atoms;
+use crate::context;
 use crate::job::Encode;
 use crate::tls_fault;
 
@@ -33,6 +34,9 @@ pub(crate) fn reason<'a>(env: Env<'a>, error: &Error) -> Term<'a> {
         }
         Error::Tls { endpoint, fault } => {
             (atoms::tls(), endpoint, tls_fault::term(env, fault)).encode(env)
+        }
+        Error::Context { name, fault } => {
+            (atoms::context(), name, context::fault(env, fault)).encode(env)
         }
         Error::Status { code, message } => (atoms::status(), code, message).encode(env),
         Error::BadResponse(detail) => (atoms::bad_response(), detail).encode(env),
@@ -179,6 +183,7 @@ pub(crate) fn daemon<'a>(env: Env<'a>, info: &DaemonInfo) -> Term<'a> {
         &[
             (atoms::daemon(), info.endpoint.to_string().encode(env)),
             (atoms::tls(), info.tls.encode(env)),
+            (atoms::source(), context::origin(env, &info.origin)),
             (atoms::state(), state),
             (atoms::api_version(), version),
             (atoms::requests(), info.requests.encode(env)),

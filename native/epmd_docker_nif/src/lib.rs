@@ -5,6 +5,7 @@
 //! answers with a message `{epmd_docker_nif, Tag, Result}` ([`job`]).
 
 mod atoms;
+mod context;
 mod encode;
 mod explain;
 mod job;

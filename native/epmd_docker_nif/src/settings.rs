@@ -7,6 +7,7 @@ use docker_discovery::{AddressMode, AllowedHosts, ApiVersion, Endpoint, Settings
 use rustler::{Atom, Decoder, Term};
 
 use crate::atoms;
+use crate::context;
 use crate::encode;
 
 /// The setting that is wrong, and why.
@@ -17,8 +18,14 @@ pub(crate) type BadSetting = (Atom, String);
 pub(crate) fn decode(map: Term<'_>) -> Result<Settings, BadSetting> {
     let network: Atom = atoms::network();
     let tls = tls_files(map, atoms::docker_tls())?;
+    let docker_host = docker_host(map, tls.is_some())?;
+    let locator = match docker_host {
+        Some(_) => None,
+        None => Some(context::locator(map)?),
+    };
     Ok(Settings {
-        docker_host: docker_host(map, tls.is_some())?,
+        docker_host: docker_host.unwrap_or_default(),
+        locator,
         tls,
         daemon_port: value(map, atoms::docker_daemon_port())?,
         remote_tls: tls_files(map, atoms::remote_tls())?,
@@ -37,12 +44,15 @@ pub(crate) fn decode(map: Term<'_>) -> Result<Settings, BadSetting> {
     })
 }
 
-fn docker_host(map: Term<'_>, tls: bool) -> Result<Endpoint, BadSetting> {
+/// `None` where the user has not named one: it is located then.
+fn docker_host(map: Term<'_>, tls: bool) -> Result<Option<Endpoint>, BadSetting> {
     let parser = match tls {
         true => Endpoint::parse_tls,
         false => Endpoint::parse,
     };
-    parse(map, atoms::docker_host(), parser)
+    let text = optional::<String>(map, atoms::docker_host())?;
+    let endpoint = text.map(|text| checked(atoms::docker_host(), parser(&text)));
+    endpoint.transpose()
 }
 
 /// The folder with the certificates, or `undefined`. Nobody looks into it before it is needed.
@@ -62,7 +72,10 @@ fn value<'a, T: Decoder<'a>>(map: Term<'a>, key: Atom) -> Result<T, BadSetting> 
 }
 
 /// `undefined` is `None`.
-fn optional<'a, T: Decoder<'a>>(map: Term<'a>, key: Atom) -> Result<Option<T>, BadSetting> {
+pub(crate) fn optional<'a, T: Decoder<'a>>(
+    map: Term<'a>,
+    key: Atom,
+) -> Result<Option<T>, BadSetting> {
     match encode::get(map, key) {
         Some(term) if atoms::undefined() == term => Ok(None),
         Some(_) => value(map, key).map(Some),
@@ -70,17 +83,8 @@ fn optional<'a, T: Decoder<'a>>(map: Term<'a>, key: Atom) -> Result<Option<T>, B
     }
 }
 
-fn checked<T, E: ToString>(key: Atom, result: Result<T, E>) -> Result<T, BadSetting> {
+pub(crate) fn checked<T, E: ToString>(key: Atom, result: Result<T, E>) -> Result<T, BadSetting> {
     result.map_err(|error| (key, error.to_string()))
-}
-
-fn parse<T, E: ToString>(
-    map: Term<'_>,
-    key: Atom,
-    parser: impl Fn(&str) -> Result<T, E>,
-) -> Result<T, BadSetting> {
-    let text: String = value(map, key)?;
-    checked(key, parser(&text))
 }
 
 fn allowed_hosts(map: Term<'_>) -> Result<AllowedHosts, BadSetting> {
