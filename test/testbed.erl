@@ -15,6 +15,7 @@
     elapsed/1,
     free_port/0,
     engine/0,
+    missing/2,
     has_engine/0,
     image/0,
     docker/2,
@@ -193,6 +194,17 @@ engine() ->
         {false, _} ->
             io:format(user, "~n*** SKIPPED: no Docker engine answers ***~n", []),
             {skip, "no Docker engine answers"}
+    end.
+
+%% Ends a test case that this machine cannot run: skipped, or failed with REQUIRE_DOCKER=1.
+-spec missing(string(), [term()]) -> no_return().
+missing(Format, Args) ->
+    Why = lists:flatten(io_lib:format(Format, Args)),
+    case os:getenv("REQUIRE_DOCKER") of
+        "1" -> error({missing, Why});
+        _ ->
+            io:format(user, "~n*** SKIPPED: ~ts ***~n", [Why]),
+            throw({skip, Why})
     end.
 
 -spec has_engine() -> boolean().
