@@ -14,6 +14,7 @@ all() ->
         our_module_is_in_use,
         mesh_over_two_hosts,
         as_docker_host,
+        as_a_docker_context,
         certificate_of_the_daemon,
         certificate_of_ours,
         every_kind_of_key,
@@ -176,6 +177,26 @@ as_docker_host(Config) ->
     ?assertMatch({ok, #{container := #{id := Expected}}}, resolve(Peer, 'app@edt_tls')),
     ?assertMatch(#{tls := true, state := up}, daemon(Peer, endpoint(1))),
     testbed:stop(Peer).
+
+%% docker's own client copies the certificates to where the context is kept.
+as_a_docker_context(Config) ->
+    Files = folder(Config, good),
+    Wrong = folder(Config, wrong_ca),
+    ?assertEqual({error, no_such_container}, in_context(Config, Files, Files, true)),
+    ?assertEqual({error, {tls, endpoint(1), client_certificate_required}}, in_context(Config, Files, Files, false)),
+    ?assertEqual({error, {tls, endpoint(1), unknown_ca}}, in_context(Config, Wrong, Files, true)).
+
+in_context(Config, Ca, Files, Own) ->
+    Docker = filename:join(?config(priv_dir, Config), unique("context")),
+    Certificate = [[",cert=", Files, "/cert.pem,key=", Files, "/key.pem"] || Own],
+    Endpoint = lists:flatten(["host=tcp://", address(1), ":2376,ca=", Ca, "/ca.pem", Certificate]),
+    {ok, _} = testbed:sh(["env", "-u", "DOCKER_HOST", "-u", "DOCKER_CONTEXT", "DOCKER_CONFIG=" ++ Docker,
+        "docker", "context", "create", "prod", "--docker", Endpoint]),
+    Peer = node([{"DOCKER_CONFIG", Docker}, {"DOCKER_CONTEXT", "prod"}], ["-sname", unique("shell")]),
+    Answer = resolve(Peer, 'app@no_such_container'),
+    ?assertMatch(#{tls := true, source := {docker_context, <<"prod">>}}, daemon(Peer, endpoint(1))),
+    testbed:stop(Peer),
+    Answer.
 
 certificate_of_the_daemon(Config) ->
     ?assertEqual({error, no_such_container}, asked(Config, good, 1)),

@@ -25,6 +25,7 @@
     label/0,
     lab_up/1,
     lab_down/0,
+    lab_dir/0,
     lab_endpoint/1,
     lab_endpoint6/1,
     sh/1,
@@ -302,6 +303,11 @@ lab_up(Options) ->
 lab_down() ->
     {ok, _} = sh([support("lab"), "down"]),
     ok.
+
+%% Where the hosts of the lab have their files: d1/run and so on.
+-spec lab_dir() -> file:filename().
+lab_dir() ->
+    filename:join(os:getenv("TMPDIR", "/tmp"), "epmd_docker-lab-10.99.0").
 
 -spec lab_endpoint(pos_integer()) -> string().
 lab_endpoint(I) ->

@@ -21,6 +21,32 @@ new_root() {
     debootstrap --variant=minbase ${3:+"--include=$3"} "$suite" "$dir" "$(mirror)" $script
 }
 
+# keep_root ROOT CONTENT TEXT COMMAND...: the command makes a root in the folder that is added to it. What was
+# made is kept as ROOT for as long as CONTENT stays the same.
+keep_root() {
+    local root=$1 content=$2 text=$3
+    shift 3
+    mkdir -p "${root%/*}"
+    exec 9<"${root%/*}"
+    flock 9
+    if [ "$(cat "$root/made-of" 2>/dev/null)" != "$content" ]; then
+        step "$text" make_root "$root" "$content" "$@" || return
+    fi
+    exec 9<&-
+}
+
+# Beside its place, then moved there: what is there is whole.
+make_root() {
+    local root=$1 content=$2
+    shift 2
+    rm -rf --one-file-system "$root" "$root.new" || return
+    # debootstrap mounts /proc in there: a namespace of its own takes that away however this ends.
+    export -f new_root mirror
+    "$@" "$root.new" || return
+    rm -rf "$root.new"/var/cache/apt/archives/*.deb
+    echo "$content" >"$root.new/made-of" && mv "$root.new" "$root"
+}
+
 # unpack SUITE DIR PACKAGE...: the files of these packages alone, without what they need. It runs where
 # errors do not end a shell by themselves (step), hence each && and ||.
 unpack() (

@@ -44,10 +44,11 @@ end_processes() {
     die 1 "processes in $1 do not end: $pids"
 }
 
-# A killed daemon leaves its containers' control groups, wherever its hierarchies had put it.
+# A killed daemon leaves its containers' control groups, wherever its hierarchies had put it. Podman has one
+# name for all, and what is in use there is not empty and stays.
 clear_cgroups() {
     local group
-    find /sys/fs/cgroup -type d -name "$name-h*" -prune 2>/dev/null | while read -r group; do
+    find /sys/fs/cgroup -type d \( -name "$name-h*" -o -name libpod_parent \) -prune 2>/dev/null | while read -r group; do
         find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || true
     done
 }

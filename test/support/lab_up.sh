@@ -148,10 +148,43 @@ engine_path() {
     done
 }
 
+# A root with Podman in it (test/support/podman) makes a host whose API is Podman's: it is entered, since
+# nothing of Podman needs to be on this machine. /run/docker.sock is a link there, as Debian's podman-docker
+# has it. On port 4244 it ends when it has been idle, and comes back, as where systemd starts it.
+write_podman_boot() {
+    local d=$dir/d$1 root=$2
+    cat >"$d/boot" <<BOOT
+set -e
+hostname host$1
+mount --bind $root $root
+mkdir -p $root/old
+mount -t proc proc $root/proc
+mount --rbind /sys $root/sys
+mount --rbind /dev $root/dev
+mount --bind $d/run $root/run
+mount --bind $d/data $root/var/lib/containers
+cd $root
+pivot_root . old
+umount -l /old
+cd /
+ln -s podman/podman.sock /run/docker.sock
+mkdir -p /run/podman
+echo 1 >/proc/sys/net/ipv4/ip_forward
+podman system service --time=0 unix:///run/podman/podman.sock &
+while podman system service --time=3 tcp://$net.$1:4244; do :; done &
+exec env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin \\
+    tini -- podman system service --time=0 $(endpoint "$1")
+BOOT
+}
+
 # The script that becomes a host: own /run, data and configuration, then an init, so that killing
 # the one outer process ends the daemon, its containers and all its mounts.
 write_boot() {
     local i=$1 d=$dir/d$1 path=${engine[$1]-${engine[all]-}} second=${ipv6:+-H $(endpoint6 "$1")}
+    if [ -x "$path/usr/bin/podman" ]; then
+        write_podman_boot "$i" "$path"
+        return
+    fi
     local certs=${tls[$1]-${tls[all]-}} secure=--tls=false
     if [ -n "$certs" ]; then
         secure="--tlsverify --tlscacert=$certs/ca.pem --tlscert=$certs/$net.$i.pem --tlskey=$certs/$net.$i.key"
