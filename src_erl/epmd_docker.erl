@@ -60,10 +60,13 @@ eid_tcp`. Everything else here is for looking at what it does and for the node t
 -type explanation() :: epmd_docker_explain:explanation().
 %% What subscribers want to hear of: everything where a key is missing.
 -type subscription() :: #{
-    %% The Docker host; the local daemon if it is missing.
-    host => host(),
+    %% The Docker host, or several; undefined is the local daemon, as if both were missing.
+    host => host() | undefined,
+    hosts => [host() | undefined, ...],
     %% A Compose project.
-    project => unicode:chardata()
+    project => unicode:chardata(),
+    %% Labels that a container has, all of them.
+    labels => #{unicode:chardata() => unicode:chardata()} | [{unicode:chardata(), unicode:chardata()}]
 }.
 %% A container, as subscribers see it.
 -type member() :: #{
@@ -192,13 +195,17 @@ Tells the calling process which containers there are and what becomes of them: f
 `{epmd_docker, snapshot, [member()]}`, then `{epmd_docker, up | down | changed, member()}`. Replaces
 the process's earlier subscription. While the daemon cannot be reached there are no messages; what
 has changed meanwhile is told when it is back.
+
+Of several hosts each gives a snapshot. A process that has more than 1,000 messages in its mailbox
+is told nothing more until it has read most of them; then it gets new snapshots, which replace
+what it was told before.
 """).
 -spec subscribe(subscription()) -> ok | {error, reason()}.
 subscribe(Options) ->
     ok = unsubscribe(),
     guarded(subscribe, fun() -> epmd_docker_subscription:start(Options) end).
 
-?DOC("Ends the calling process's subscription; messages on their way may still come.").
+?DOC("Ends the calling process's subscription: what is in its mailbox stays, and no more comes.").
 -spec unsubscribe() -> ok.
 unsubscribe() ->
     epmd_docker_subscription:stop().

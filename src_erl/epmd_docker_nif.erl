@@ -223,13 +223,13 @@ The nodes in the running containers of a host, or of the local daemon. The answe
 names(Tag, Host, Family, Timeout) -> stub(?FUNCTION_NAME, [Tag, Host, Family, Timeout]).
 
 ?DOC("""
-Tells the calling process what happens at the daemon of a host, or at the local one, in messages
-`{epmd_docker, snapshot, [Info]}` and then `{epmd_docker, up | down | changed, Info}`. Keep what it
-returns: when that is garbage collected, it ends.
+Tells the calling process what happens at the daemon of a host, or at the local one, to containers that
+have all these labels, in messages `{epmd_docker, snapshot, [Info]}` and then `{epmd_docker, up | down |
+changed, Info}`. Keep what it returns: when that is garbage collected, it ends.
 """).
--spec subscribe(Host :: binary() | undefined, Project :: binary() | undefined) ->
+-spec subscribe(Host :: binary() | undefined, Labels :: [{Key :: binary(), Value :: binary()}]) ->
     {ok, reference()} | {error, reason()}.
-subscribe(Host, Project) -> stub(?FUNCTION_NAME, [Host, Project]).
+subscribe(Host, Labels) -> stub(?FUNCTION_NAME, [Host, Labels]).
 
 ?DOC("Ends a subscription.").
 -spec unsubscribe(reference()) -> ok | not_loaded().

@@ -42,7 +42,7 @@ format({host_not_allowed, Host}) ->
 format({bad_node_name, Name}) ->
     f("~ts is not a node name", [Name]);
 format({bad_subscription, Options}) ->
-    f("~0tp is not what one can subscribe to: a map with host, project, both or neither", [Options]);
+    f("~0tp is not what one can subscribe to: a map of host or hosts, project and labels", [Options]);
 format({bad_host, Host}) ->
     f("~0tP is not a host name or address", [Host, 20]);
 format({bad_port, Port}) ->

@@ -24,6 +24,9 @@ all() ->
         a_connection_that_fails_makes_a_name_unknown,
         select_knows_the_family,
         what_is_not_there_is_asked_for_once,
+        subscribers_by_label_and_host,
+        a_subscriber_that_does_not_read,
+        a_subscriber_that_is_killed,
         names_from_docker,
         not_watched,
         a_proxy_that_forbids_events,
@@ -341,6 +344,80 @@ told_enough(Collector) -> ask(Collector, enough).
 ask(Collector, What) ->
     Collector ! {What, self()},
     receive {Collector, Answer} -> Answer after 5000 -> error(no_answer) end.
+
+%% Of labels that nobody else looks at too; of several hosts each gives a snapshot.
+subscribers_by_label_and_host(_Config) ->
+    Blue = container("edt_blue", ["-l", "team=blue", "-l", "tier=db"]),
+    Red = container("edt_red", ["-l", "team=red", "-l", "tier=db"]),
+    Peer = shell([]),
+    Snapshots = fun(Options) ->
+        Collector = peer:call(Peer, erlang, spawn, [?MODULE, collector, [Options]]),
+        testbed:eventually(fun() -> peer:call(Peer, ?MODULE, told, [Collector]) =/= [] end, 5000),
+        [ids(All) || {epmd_docker, snapshot, All} <- peer:call(Peer, ?MODULE, told, [Collector])]
+    end,
+    ?assertEqual([[Blue]], Snapshots(#{labels => #{<<"team">> => <<"blue">>}})),
+    ?assertEqual([lists:sort([Blue, Red])], Snapshots(#{labels => [{"tier", "db"}], hosts => [undefined]})),
+    ?assertEqual([[Red]], Snapshots(#{labels => #{tier => db, "team" => "red"}})),
+    ?assertEqual([[]], Snapshots(#{labels => #{"team" => ""}})),
+    ?assertEqual([[]], Snapshots(#{labels => #{"team" => "blue"}, project => "none"})),
+    [?assertEqual({error, {bad_subscription, Bad}}, peer:call(Peer, epmd_docker, subscribe, [Bad]))
+     || Bad <- [#{labels => a}, #{labels => [a]}, #{labels => #{1 => 2}}, #{hosts => []}, #{hosts => a},
+            #{hosts => [1]}, #{hosts => [undefined], host => undefined}, #{labels => [{"a", "b"} | c]}]],
+    %% One host that may not be asked, and there is no subscription.
+    ?assertEqual({error, {host_not_allowed, <<"203.0.113.7">>}},
+        peer:call(Peer, epmd_docker, subscribe, [#{hosts => [undefined, {203, 0, 113, 7}]}])),
+    testbed:stop(Peer).
+
+%% Its mailbox does not grow, nobody else waits, and when it reads again it hears what is true then.
+a_subscriber_that_does_not_read(_Config) ->
+    Peer = shell([]),
+    Flags = ["-l", "edt=unread"],
+    First = container("edt_unread_a", Flags),
+    Node = <<"app@edt_unread_a">>,
+    _ = known(Peer, Node),
+    Collector = peer:call(Peer, erlang, spawn, [?MODULE, collector, [#{labels => #{"edt" => "unread"}}]]),
+    Told = fun() -> [{What, ids(Info)} || {epmd_docker, What, Info} <- peer:call(Peer, ?MODULE, told, [Collector])] end,
+    until_told(Told, [{snapshot, [First]}]),
+    {Keeper, Length} = peer:call(Peer, ?MODULE, stuffed, [Collector, 5000]),
+    [begin
+        testbed:docker(main, ["restart", "-t", "0", First]),
+        ?assertMatch({ok, _}, resolve(Peer, Node))
+     end || _ <- lists:seq(1, 3)],
+    Second = container("edt_unread_b", Flags),
+    testbed:eventually(fun() -> is_known(Peer, <<"app@edt_unread_b">>) end, 5000),
+    ?assertEqual({message_queue_len, Length}, peer:call(Peer, erlang, process_info, [Collector, message_queue_len])),
+    _ = peer:call(Peer, erlang, send, [Keeper, go_on]),
+    testbed:eventually(fun() -> lists:last(Told()) =:= {snapshot, lists:sort([First, Second])} end, 5000),
+    testbed:docker(main, ["kill", Second]),
+    testbed:eventually(fun() -> lists:last(Told()) =:= {down, [Second]} end, 5000),
+    testbed:stop(Peer).
+
+%% In the peer: a subscriber that reads nothing, with so many messages; the process that holds it.
+stuffed(Pid, Messages) ->
+    Owner = self(),
+    Keeper = spawn(fun() ->
+        true = erlang:suspend_process(Pid),
+        _ = [Pid ! {other, N} || N <- lists:seq(1, Messages)],
+        Owner ! {self(), process_info(Pid, message_queue_len)},
+        %% It goes on when its keeper ends.
+        receive go_on -> ok end
+    end),
+    receive {Keeper, {message_queue_len, Length}} -> {Keeper, Length} end.
+
+a_subscriber_that_is_killed(_Config) ->
+    Peer = shell([]),
+    Id = container("edt_survivor", []),
+    _ = known(Peer, <<"app@edt_survivor">>),
+    Processes = fun() -> length(peer:call(Peer, erlang, processes, [])) end,
+    Before = Processes(),
+    Collectors = [peer:call(Peer, erlang, spawn, [?MODULE, collector, [#{}]]) || _ <- lists:seq(1, 20)],
+    [testbed:eventually(fun() -> peer:call(Peer, ?MODULE, told, [One]) =/= [] end, 5000) || One <- Collectors],
+    ?assert(Processes() >= Before + 40),
+    _ = [peer:call(Peer, erlang, exit, [One, kill]) || One <- Collectors],
+    testbed:eventually(fun() -> Processes() =< Before end, 5000),
+    testbed:docker(main, ["restart", "-t", "0", Id]),
+    testbed:eventually(fun() -> is_known(Peer, <<"app@edt_survivor">>) end, 5000),
+    testbed:stop(Peer).
 
 %% By label, by the labels of several, by a published port; and nothing without an engine.
 names_from_docker(_Config) ->

@@ -9,8 +9,9 @@ mod absent;
 mod change;
 mod find;
 mod news;
+mod words;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::docker::container::Container;
@@ -19,6 +20,7 @@ use crate::node_name::ContainerId;
 
 use absent::Absent;
 pub(crate) use news::News;
+use words::Words;
 
 /// Containers that somebody asked for before the index was there to know them.
 const MAX_ASKED: usize = 1024;
@@ -55,28 +57,19 @@ pub(crate) struct Index {
 /// A container.
 #[derive(Debug, Default)]
 struct Entry {
-    name: Box<str>,
+    name: Arc<str>,
     /// Whether it runs, or may run.
     runs: bool,
     /// When an event last said that it changes.
     touched: Mark,
+    /// When the last list was asked for that has it.
+    listed: Mark,
     /// The last inspect.
     details: Option<Arc<Container>>,
     /// Whether nothing has happened to it since that inspect.
     fresh: bool,
     /// Whether subscribers know of it.
     told: bool,
-}
-
-/// The ways from a word to a container.
-#[derive(Debug, Default)]
-struct Words {
-    /// By name. Docker lets no two containers have the same.
-    names: HashMap<Box<str>, ContainerId>,
-    /// By Compose service, hostname and alias.
-    called: HashMap<Box<str>, Vec<ContainerId>>,
-    /// How many run, or may run, and were not looked at since they changed.
-    unseen: usize,
 }
 
 impl Entry {
@@ -86,37 +79,6 @@ impl Entry {
 
     fn weight(&self) -> usize {
         self.name.len() + self.details.as_ref().map_or(0, |one| one.weight())
-    }
-}
-
-impl Words {
-    fn add(&mut self, id: &ContainerId, entry: &Entry) {
-        self.unseen += usize::from(entry.is_unseen());
-        if !entry.name.is_empty() {
-            self.names.insert(entry.name.clone(), id.clone());
-        }
-        for word in entry.details.iter().flat_map(|one| one.also_called()) {
-            let ids = self.called.entry(word.into()).or_default();
-            if !ids.contains(id) {
-                ids.push(id.clone());
-            }
-        }
-    }
-
-    fn remove(&mut self, id: &ContainerId, entry: &Entry) {
-        self.unseen -= usize::from(entry.is_unseen());
-        // Another one may have got the name meanwhile.
-        if self.names.get(&entry.name) == Some(id) {
-            self.names.remove(&entry.name);
-        }
-        for word in entry.details.iter().flat_map(|one| one.also_called()) {
-            if let Some(ids) = self.called.get_mut(word) {
-                ids.retain(|other| other != id);
-                if ids.is_empty() {
-                    self.called.remove(word);
-                }
-            }
-        }
     }
 }
 
@@ -161,6 +123,12 @@ impl Index {
         self.live && self.words.unseen == 0
     }
 
+    /// The same id, as it is stored here if it is.
+    pub(crate) fn id(&self, id: ContainerId) -> ContainerId {
+        let stored = self.entries.get_key_value(&id);
+        stored.map_or(id, |(stored, _)| stored.clone())
+    }
+
     /// Whether this one runs and has to be inspected.
     pub(crate) fn is_unseen(&self, id: &ContainerId) -> bool {
         self.entries.get(id).is_some_and(Entry::is_unseen)
@@ -169,21 +137,7 @@ impl Index {
     /// Whether its parts agree with each other: the words are those of the entries.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn check(&self) {
-        let mut words = Words::default();
-        for (id, entry) in &self.entries {
-            words.add(id, entry);
-        }
-        assert_eq!(words.unseen, self.words.unseen);
-        let sorted = |words: &Words| {
-            let mut called: Vec<_> = words.called.clone().into_iter().collect();
-            called.iter_mut().for_each(|(_, ids)| ids.sort_unstable());
-            called.sort_unstable();
-            called
-        };
-        assert_eq!(sorted(&words), sorted(&self.words));
-        for (name, id) in &self.words.names {
-            assert_eq!(self.entries[id].name, *name);
-        }
+        self.words.check(&self.entries);
     }
 
     fn tick(&mut self) -> Mark {

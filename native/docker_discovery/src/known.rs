@@ -14,12 +14,31 @@ use crate::node_name::ContainerId;
 use crate::sync::lock;
 
 /// Is told each piece of news; says whether it wants more.
-pub(crate) type Tell = Box<dyn Fn(&News) -> bool + Send>;
+pub(crate) type Tell = Box<dyn Fn(&News) -> bool + Send + Sync>;
 
-struct Subscriber {
+/// Somebody who is told.
+pub(crate) struct Subscriber {
     tell: Tell,
     /// Whether it has had its snapshot.
-    begun: bool,
+    begun: AtomicBool,
+    wanted: AtomicBool,
+}
+
+impl Subscriber {
+    /// It wants no more.
+    pub(crate) fn end(&self) {
+        self.wanted.store(false, Relaxed);
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.wanted.load(Relaxed)
+    }
+
+    fn tell(&self, news: &News) {
+        if self.is_wanted() && !(self.tell)(news) {
+            self.end();
+        }
+    }
 }
 
 /// The index of a daemon, behind its lock. What is done under it is short, and
@@ -27,7 +46,9 @@ struct Subscriber {
 #[derive(Default)]
 pub(crate) struct Known {
     index: RwLock<Index>,
-    subscribers: Mutex<Vec<Subscriber>>,
+    /// Never locked while one is told, nor while the index is: who subscribes
+    /// must not wait for that.
+    subscribers: Mutex<Vec<Arc<Subscriber>>>,
     /// Whether anybody watches, and so anything is worth remembering.
     watched: AtomicBool,
 }
@@ -69,10 +90,17 @@ impl Known {
     }
 
     /// An inspect that was asked for then.
-    pub(crate) fn learn(&self, asked_at: Mark, container: &Arc<Container>) {
-        if self.watched.load(Relaxed) {
-            self.update(|index| index.learn(asked_at, container));
+    pub(crate) fn learn(&self, asked_at: Mark, mut container: Container) -> Arc<Container> {
+        if !self.watched.load(Relaxed) {
+            return Arc::new(container);
         }
+        self.update(|index| {
+            // One copy of each id is enough.
+            container.id = index.id(container.id);
+            let container = Arc::new(container);
+            index.learn(asked_at, &container);
+            container
+        })
     }
 
     /// What is known of it has led nowhere.
@@ -109,8 +137,13 @@ impl Known {
         self.update(Index::list_begins)
     }
 
-    pub(crate) fn apply_list(&self, asked_at: Mark, list: &[Listed]) {
-        self.update(|index| index.apply_list(asked_at, list));
+    /// A part of a list.
+    pub(crate) fn apply_list(&self, asked_at: Mark, part: &[Listed]) {
+        self.update(|index| index.apply_list(asked_at, part));
+    }
+
+    pub(crate) fn list_ends(&self, asked_at: Mark) {
+        self.update(|index| index.list_ends(asked_at));
     }
 
     /// What has to be inspected.
@@ -171,36 +204,60 @@ impl Known {
 
     /// Whoever subscribes is told all that runs, once that is known, and then
     /// what changes.
-    pub(crate) fn subscribe(&self, tell: Tell) {
+    pub(crate) fn subscribe(&self, tell: Tell) -> Arc<Subscriber> {
+        let subscriber = Arc::new(Subscriber {
+            tell,
+            begun: AtomicBool::new(false),
+            wanted: AtomicBool::new(true),
+        });
+        let mut subscribers = lock(&self.subscribers);
+        subscribers.push(Arc::clone(&subscriber));
         self.write().be_eager();
-        lock(&self.subscribers).push(Subscriber { tell, begun: false });
+        subscriber
     }
 
     pub(crate) fn has_subscribers(&self) -> bool {
-        !lock(&self.subscribers).is_empty()
+        lock(&self.subscribers).iter().any(|one| one.is_wanted())
+    }
+
+    /// Forgets subscribers that want no more; without any, less is of interest.
+    pub(crate) fn let_go(&self) {
+        let mut subscribers = lock(&self.subscribers);
+        if !subscribers.is_empty() {
+            subscribers.retain(|one| one.is_wanted());
+            if subscribers.is_empty() {
+                self.write().tell_nobody();
+            }
+        }
     }
 
     /// All is known that can be: new subscribers get their snapshot.
     pub(crate) fn settled(&self) {
-        let is_new = |one: &Subscriber| !one.begun;
-        if !lock(&self.subscribers).iter().any(is_new) {
+        let new = self.subscribers(false);
+        if new.is_empty() {
             return;
         }
         let news = News::Snapshot(self.write().snapshot());
-        let mut subscribers = lock(&self.subscribers);
-        subscribers.retain_mut(|one| std::mem::replace(&mut one.begun, true) || (one.tell)(&news));
+        for one in new {
+            one.begun.store(true, Relaxed);
+            one.tell(&news);
+        }
     }
 
     fn tell(&self, news: &[News]) {
-        let mut subscribers = lock(&self.subscribers);
-        if subscribers.is_empty() {
-            return;
+        for one in self.subscribers(true) {
+            news.iter().for_each(|news| one.tell(news));
         }
-        subscribers.retain(|one| !one.begun || news.iter().all(&one.tell));
-        if subscribers.is_empty() {
-            drop(subscribers);
-            self.write().tell_nobody();
-        }
+        self.let_go();
+    }
+
+    /// Those who have had their snapshot, or those who have not.
+    fn subscribers(&self, begun: bool) -> Vec<Arc<Subscriber>> {
+        let subscribers = lock(&self.subscribers);
+        let some = subscribers
+            .iter()
+            .filter(|one| one.begun.load(Relaxed) == begun);
+        some.cloned().collect()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Index> {

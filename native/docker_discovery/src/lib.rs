@@ -53,6 +53,6 @@ pub use node_name::{ContainerId, ContainerRef, NodeName, Scheme};
 pub use notice::Notice;
 pub use resolve::Resolver;
 pub use settings::{AddressMode, AllowedHosts, Limits, SettingError, Settings};
-pub use subscribe::{Change, Health, Member};
+pub use subscribe::{Change, Health, Member, Subscription};
 pub use table::{Entry, Table};
 pub use watch::WatchState;

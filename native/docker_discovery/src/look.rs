@@ -292,8 +292,8 @@ fn found(way: Way, container: &Container, daemon: &Daemon) -> Found {
 pub(crate) fn info(container: &Container, daemon: &Daemon) -> ContainerInfo {
     ContainerInfo {
         id: container.id.clone(),
-        name: container.name.clone(),
-        hostname: container.config.hostname.clone(),
+        name: container.name.to_string(),
+        hostname: container.config.hostname.to_string(),
         daemon: daemon.link.spot().text.clone(),
     }
 }

@@ -2,13 +2,15 @@
 //! proof that a text was checked. Nothing reaches a URL but through them.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::error::Error;
 use crate::host_addr::HostAddr;
 
 /// OTP's limit for an atom, in characters (MAXATOMLEN in erts `atom.h`).
 const MAX_NODE_NAME: usize = 255;
+/// Digits of a container id, at least.
+pub(crate) const MIN_ID: usize = 12;
 /// Docker gives names no limit; this is twice a DNS label and bounds the URL.
 const MAX_REFERENCE: usize = 128;
 
@@ -116,7 +118,14 @@ impl ContainerId {
     /// `None` for anything but 12 to 64 lower-case hex digits.
     pub fn parse(text: &str) -> Option<Self> {
         let hex = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        ((12..=64).contains(&text.len()) && text.bytes().all(hex)).then(|| Self(text.into()))
+        ((MIN_ID..=64).contains(&text.len()) && text.bytes().all(hex)).then(|| Self(text.into()))
+    }
+
+    /// None is before this one.
+    pub(crate) fn first() -> Self {
+        static FIRST: LazyLock<ContainerId> =
+            LazyLock::new(|| ContainerId("0".repeat(MIN_ID).into()));
+        FIRST.clone()
     }
 
     /// The digits.

@@ -1,12 +1,15 @@
 //! Who came, who went: what subscribers are told of a daemon's containers.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use crate::docker::container::Container;
+use crate::docker::labels::{Label, PROJECT, SERVICE};
 use crate::error::Error;
 use crate::found::ContainerInfo;
 use crate::host_addr::HostAddr;
 use crate::index::News;
+use crate::known::Subscriber;
 use crate::names::named_nodes;
 use crate::resolve::Resolver;
 
@@ -53,16 +56,35 @@ pub struct Member {
     pub ports: Vec<(u16, u16)>,
 }
 
+/// Ends when it is dropped.
+#[must_use]
+pub struct Subscription(Arc<Subscriber>);
+
+impl Subscription {
+    /// Nothing is told after this, unless it is on its way.
+    pub fn end(&self) {
+        self.0.end();
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 impl Resolver {
-    /// Tells what happens at the daemon of that host, or at the local one, for
-    /// as long as `tell` says that it wants more. It is called on the runtime's
+    /// Tells what happens at the daemon of that host, or at the local one, to
+    /// containers that have all these labels, keys and values; for as long as
+    /// `tell` says that it wants more. It is called on the runtime's
     /// thread and must not wait. Needs a runtime; [`Error::Cancelled`] where
     /// the settings forbid to watch.
     pub fn subscribe(
         &self,
         host: Option<&HostAddr>,
-        tell: impl Fn(Change) -> bool + Send + 'static,
-    ) -> Result<(), Error> {
+        labels: &[(String, String)],
+        tell: impl Fn(Change) -> bool + Send + Sync + 'static,
+    ) -> Result<Subscription, Error> {
         if self.settings().watch.is_none() {
             return Err(Error::Cancelled);
         }
@@ -70,41 +92,59 @@ impl Resolver {
             Some(host) => self.daemons.on_host(host)?,
             None => self.daemons.own(),
         };
-        let text = daemon.link.spot().text.clone();
-        let tell = Box::new(move |news: &News| tell(change(news, &text)));
-        daemon.known.subscribe(tell);
+        let labels = labels.iter().map(|(key, value)| Label::new(key, value));
+        let wanted = Wanted {
+            labels: labels.collect(),
+            daemon: daemon.link.spot().text.clone(),
+        };
+        let tell = Box::new(move |news: &News| wanted.change(news).is_none_or(&tell));
+        let subscriber = daemon.known.subscribe(tell);
         daemon.watch.wake();
-        Ok(())
+        Ok(Subscription(subscriber))
     }
 }
 
-fn change(news: &News, daemon: &str) -> Change {
-    let member = |container: &Arc<Container>| member(container, daemon);
-    match news {
-        News::Snapshot(all) => Change::Snapshot(all.iter().map(member).collect()),
-        News::Up(one) => Change::Up(member(one)),
-        News::Down(one) => Change::Down(member(one)),
-        News::Changed(one) => Change::Changed(member(one)),
+/// What a subscriber wants to hear of.
+struct Wanted {
+    labels: Vec<Label>,
+    daemon: String,
+}
+
+impl Wanted {
+    fn change(&self, news: &News) -> Option<Change> {
+        let mine = |one: &Arc<Container>| self.has(one).then(|| member(one, &self.daemon));
+        match news {
+            News::Snapshot(all) => Some(Change::Snapshot(all.iter().filter_map(mine).collect())),
+            News::Up(one) => mine(one).map(Change::Up),
+            News::Down(one) => mine(one).map(Change::Down),
+            News::Changed(one) => mine(one).map(Change::Changed),
+        }
+    }
+
+    fn has(&self, container: &Container) -> bool {
+        let own = &container.config.labels;
+        self.labels.iter().all(|label| own.has(label))
     }
 }
 
 fn member(container: &Container, daemon: &str) -> Member {
     let label = |key: &str| container.config.labels.get(key).map(str::to_owned);
-    let address = |(name, ipv4, ipv6): (&str, &str, &str)| {
-        let address = if ipv4.is_empty() { ipv6 } else { ipv4 };
-        (name.to_owned(), address.to_owned())
+    let address = |(name, ipv4, ipv6): (&str, Option<Ipv4Addr>, Option<Ipv6Addr>)| {
+        let address = ipv4.map(IpAddr::from).or(ipv6.map(IpAddr::from));
+        let address = address.map(|ip| ip.to_string());
+        (name.to_owned(), address.unwrap_or_default())
     };
     let networks = &container.network_settings;
     Member {
         container: ContainerInfo {
             id: container.id.clone(),
-            name: container.name.clone(),
-            hostname: container.config.hostname.clone(),
+            name: container.name.to_string(),
+            hostname: container.config.hostname.to_string(),
             daemon: daemon.to_owned(),
         },
         nodes: named_nodes(container),
-        project: label("com.docker.compose.project"),
-        service: label("com.docker.compose.service"),
+        project: label(PROJECT),
+        service: label(SERVICE),
         health: container.health(),
         networks: networks.addresses().map(address).collect(),
         ports: networks.published().into_iter().collect(),

@@ -20,6 +20,7 @@ use crate::notice::{Notice, Notices};
 use crate::sync::lock;
 
 mod follow;
+mod queue;
 
 use follow::{End, follow};
 

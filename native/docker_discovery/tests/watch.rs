@@ -170,12 +170,20 @@ async fn by_hostname_and_service_once_all_that_runs_was_seen() {
     living.change(|all| all.push(twin.clone()));
     living.happened("create", &twin);
     living.happened("start", &twin);
-    until(|| own(&resolver).known == 3).await;
+    until(|| own(&resolver).containers == 3).await;
     assert_eq!(peek(&resolver, "x@web"), None);
     assert!(matches!(
         lookup(&resolver, "x@web").await,
         Err(Error::Ambiguous(_))
     ));
+    assert_eq!(own(&resolver).known, 3);
+    // Of the others, which were known, none was asked about again.
+    assert_eq!(
+        living
+            .engine
+            .count(&format!("{}/json", support::id("aaaaaaaaaaaa"))),
+        1
+    );
 }
 
 #[tokio::test]
@@ -446,7 +454,7 @@ async fn subscribers_are_told_what_runs_and_what_becomes_of_it() {
         heard.lock().unwrap().push(words(&change));
         wants.load(SeqCst)
     };
-    resolver.subscribe(None, tell).unwrap();
+    let subscription = resolver.subscribe(None, &[], tell).unwrap();
     let count = |number: usize| {
         until({
             let told = Arc::clone(&told);
@@ -491,7 +499,9 @@ async fn subscribers_are_told_what_runs_and_what_becomes_of_it() {
     until(|| own(&resolver).known == 1).await;
     assert_eq!(told.lock().unwrap().len(), 6, "the one that said no more");
     let unwatched = living.resolver_with(|settings| settings.watch = None);
-    assert_eq!(unwatched.subscribe(None, |_| true), Err(Error::Cancelled));
+    let refused = unwatched.subscribe(None, &[], |_| true);
+    assert_eq!(refused.err(), Some(Error::Cancelled));
+    drop(subscription);
 }
 
 fn words(change: &Change) -> String {

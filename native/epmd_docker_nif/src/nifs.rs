@@ -11,7 +11,7 @@ use docker_discovery::{
 use rustler::{Atom, Binary, Encoder, Env, NifResult, ResourceArc, Term};
 
 use crate::job::{self, Encode, Job};
-use crate::subscription::{self, Filter, Subscription};
+use crate::subscription::{self, Subscription};
 use crate::{atoms, encode, notice, runtime, settings, state};
 
 fn failed<'a>(env: Env<'a>, error: &Error) -> Term<'a> {
@@ -186,14 +186,12 @@ fn names<'a>(
     Ok(done(env, job::submit(env, tag, work)))
 }
 
-/// `subscribe(Host, Project) -> {ok, Subscription} | {error, Reason}`: the calling process is told
-/// what happens at that daemon, see [`subscription::start`].
+/// `subscribe(Host, [{Key, Value}]) -> {ok, Subscription} | {error, Reason}`: the calling process is
+/// told what happens at that daemon, see [`subscription::start`].
 #[rustler::nif]
-fn subscribe<'a>(env: Env<'a>, host: Term<'a>, project: Term<'a>) -> Term<'a> {
-    let started = optional_host(host).and_then(|host| {
-        let project = project.decode::<String>().ok();
-        subscription::start(env, Filter { host, project })
-    });
+fn subscribe<'a>(env: Env<'a>, host: Term<'a>, labels: Vec<(String, String)>) -> Term<'a> {
+    let started =
+        optional_host(host).and_then(|host| subscription::start(env, host.as_ref(), &labels));
     done(env, started)
 }
 

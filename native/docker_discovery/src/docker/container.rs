@@ -1,9 +1,13 @@
 //! A container, as `GET /containers/{id}/json` shows it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Deserializer};
 
-use super::decode::{self, EnvPort, Labels, TcpPorts, or_default};
+use super::decode::{self, EnvPort, TcpPorts, or_default};
+use super::labels::{Labels, SERVICE};
 use super::network::NetworkSettings;
+use super::state::State;
 use crate::error::{ContainerState, Error};
 use crate::node_name::{ContainerId, ContainerRef};
 use crate::subscribe::Health;
@@ -14,8 +18,9 @@ use crate::subscribe::Health;
 pub(crate) struct Container {
     #[serde(deserialize_with = "decode::container_id")]
     pub(crate) id: ContainerId,
+    /// The index has it too.
     #[serde(default, deserialize_with = "without_slash")]
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     #[serde(default, deserialize_with = "or_default")]
     state: State,
     #[serde(default, deserialize_with = "or_default")]
@@ -28,29 +33,9 @@ pub(crate) struct Container {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-struct State {
-    #[serde(deserialize_with = "or_default")]
-    status: String,
-    #[serde(deserialize_with = "or_default")]
-    running: bool,
-    #[serde(deserialize_with = "or_default")]
-    paused: bool,
-    #[serde(deserialize_with = "or_default")]
-    health: HealthCheck,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct HealthCheck {
-    #[serde(deserialize_with = "or_default")]
-    status: String,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
 pub(crate) struct Config {
     #[serde(deserialize_with = "or_default")]
-    pub(crate) hostname: String,
+    pub(crate) hostname: Box<str>,
     #[serde(deserialize_with = "or_default", rename = "Env")]
     pub(crate) dist_port: EnvPort,
     #[serde(deserialize_with = "or_default")]
@@ -62,8 +47,9 @@ pub(crate) struct Config {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct HostConfig {
-    #[serde(deserialize_with = "or_default")]
-    network_mode: String,
+    /// Where it is another one's, or the host's.
+    #[serde(deserialize_with = "borrowed_network")]
+    network_mode: Box<str>,
     #[serde(deserialize_with = "or_default")]
     port_bindings: TcpPorts,
     #[serde(deserialize_with = "or_default")]
@@ -78,9 +64,8 @@ impl Container {
 
     /// About how much memory it takes, in bytes.
     pub(crate) fn weight(&self) -> usize {
-        let texts = [&self.name, &self.state.status, &self.config.hostname];
-        let texts: usize = texts.into_iter().map(|text| decode::weight(text)).sum();
-        let mode = decode::weight(&self.host_config.network_mode);
+        let texts = decode::weight(&self.name) + decode::weight(&self.config.hostname);
+        let mode = self.host_config.network_mode.len();
         let ports = self.config.exposed_ports.0.len() + self.host_config.port_bindings.0.len();
         texts + mode + 2 * ports + self.config.labels.weight() + self.network_settings.weight()
     }
@@ -88,30 +73,18 @@ impl Container {
     /// `None` if it runs. `State` comes first: Podman goes on listing the
     /// ports of a container that has stopped.
     pub(crate) fn not_running(&self) -> Option<ContainerState> {
-        if self.state.paused {
-            return Some(ContainerState::Paused);
-        }
-        match self.state.status.as_str() {
-            "running" => None,
-            "" if self.state.running => None,
-            status => Some(state(status)),
-        }
+        self.state.not_running
     }
 
     /// What its health check says, if it has one.
     pub(crate) fn health(&self) -> Option<Health> {
-        match self.state.health.status.as_str() {
-            "starting" => Some(Health::Starting),
-            "healthy" => Some(Health::Healthy),
-            "unhealthy" => Some(Health::Unhealthy),
-            _ => None,
-        }
+        self.state.health
     }
 
     /// Whether it goes by this hostname or has this alias in a network. An
     /// Erlang node with a short name uses the first label of its hostname.
     pub(crate) fn is_called(&self, name: &str) -> bool {
-        let hostname = self.config.hostname.as_str();
+        let hostname = &*self.config.hostname;
         hostname == name
             || hostname.split('.').next() == Some(name)
             || self.network_settings.has_alias(name)
@@ -120,7 +93,7 @@ impl Container {
     /// What it is called besides its name: its Compose service, its hostname,
     /// whole and first label, and its aliases. Some of them more than once.
     pub(crate) fn also_called(&self) -> impl Iterator<Item = &str> {
-        let hostname = self.config.hostname.as_str();
+        let hostname = &*self.config.hostname;
         let label = hostname.split('.').next();
         let hostnames = [Some(hostname), label, self.service()];
         let hostnames = hostnames
@@ -132,19 +105,19 @@ impl Container {
 
     /// The Compose service that it is of.
     pub(crate) fn service(&self) -> Option<&str> {
-        self.config.labels.get("com.docker.compose.service")
+        self.config.labels.get(SERVICE)
     }
 
     /// The container whose network this one uses instead of its own.
     pub(crate) fn network_host(&self) -> Option<ContainerRef> {
-        let mode = self.host_config.network_mode.as_str();
+        let mode = &self.host_config.network_mode;
         mode.strip_prefix("container:")
             .and_then(ContainerRef::parse)
     }
 
     /// Whether its network is its host's.
     pub(crate) fn is_on_host_network(&self) -> bool {
-        self.host_config.network_mode == "host"
+        &*self.host_config.network_mode == "host"
     }
 
     /// Makes it use the other one's network, as `network_mode: container:` does.
@@ -164,25 +137,16 @@ impl Container {
     }
 }
 
-/// Docker's words, and Podman's where they differ.
-fn state(status: &str) -> ContainerState {
-    match status {
-        "created" | "configured" | "initialized" => ContainerState::Created,
-        "restarting" => ContainerState::Restarting,
-        "removing" => ContainerState::Removing,
-        "paused" => ContainerState::Paused,
-        "exited" | "stopped" | "stopping" => ContainerState::Exited,
-        "dead" => ContainerState::Dead,
-        _ => ContainerState::Unknown,
-    }
+/// Of all other modes one can do without the name.
+fn borrowed_network<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<str>, D::Error> {
+    let mode: String = or_default(deserializer)?;
+    let is_borrowed = mode == "host" || mode.starts_with("container:");
+    Ok(if is_borrowed { mode.into() } else { "".into() })
 }
 
-fn without_slash<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let mut name: String = or_default(deserializer)?;
-    if name.starts_with('/') {
-        name.remove(0);
-    }
-    Ok(name)
+fn without_slash<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
+    let name: String = or_default(deserializer)?;
+    Ok(name.strip_prefix('/').unwrap_or(&name).into())
 }
 
 #[cfg(test)]

@@ -4,22 +4,21 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde_json::error::Category;
 
 use crate::error::Error;
 
 const MAX_DETAIL: usize = 200;
 const DIST_PORT: &str = "ERL_DIST_PORT=";
-const KEPT_LABELS: [&str; 3] = [
-    "epmd-docker.",
-    "com.docker.compose.service",
-    "com.docker.compose.project",
-];
 
 /// Reads an answer of Docker's; [`Error::BadResponse`] says where it is wrong.
 pub(crate) fn json<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|error| Error::BadResponse(detail(&error)))
+    serde_json::from_slice(body).map_err(|error| bad(&error))
+}
+
+pub(crate) fn bad(error: &serde_json::Error) -> Error {
+    Error::BadResponse(detail(error))
 }
 
 fn detail(error: &serde_json::Error) -> String {
@@ -111,87 +110,9 @@ impl<'de> Deserialize<'de> for Variable {
     }
 }
 
-/// Labels, of which ours and Compose's are kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Labels(Vec<(String, String)>);
-
-impl Labels {
-    pub(crate) fn get(&self, key: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(name, _)| name == key);
-        found.map(|(_, value)| value.as_str())
-    }
-
-    pub(crate) fn weight(&self) -> usize {
-        let label = |(key, value): &(String, String)| weight(key) + weight(value);
-        self.0.iter().map(label).sum()
-    }
-
-    /// What follows this prefix in the keys that begin with it.
-    pub(crate) fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = &str> {
-        self.0
-            .iter()
-            .filter_map(move |(name, _)| name.strip_prefix(prefix))
-    }
-}
-
-impl<'de> Deserialize<'de> for Labels {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Map;
-
-        impl<'de> Visitor<'de> for Map {
-            type Value = Labels;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map of labels")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
-                let mut labels = Labels::default();
-                while let Some(Key(key)) = map.next_key()? {
-                    match key {
-                        Some(key) => {
-                            let value: Option<String> = map.next_value()?;
-                            labels.0.push((key, value.unwrap_or_default()));
-                        }
-                        None => {
-                            map.next_value::<IgnoredAny>()?;
-                        }
-                    }
-                }
-                Ok(labels)
-            }
-        }
-
-        deserializer.deserialize_map(Map)
-    }
-}
-
-struct Key(Option<String>);
-
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-
-        impl Visitor<'_> for Text {
-            type Value = Key;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a label")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Key, E> {
-                let kept = KEPT_LABELS.iter().any(|prefix| text.starts_with(prefix));
-                Ok(Key(kept.then(|| text.to_owned())))
-            }
-        }
-
-        deserializer.deserialize_str(Text)
-    }
-}
-
 /// The keys of a map such as `{"12345/tcp": …}`, as TCP ports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct TcpPorts(pub(crate) Vec<u16>);
+pub(crate) struct TcpPorts(pub(crate) Box<[u16]>);
 
 impl<'de> Deserialize<'de> for TcpPorts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

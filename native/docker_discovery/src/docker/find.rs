@@ -35,7 +35,7 @@ impl Wanted<'_> {
         match self {
             Self::Id(id) => container.id.starts_with(id),
             Self::Ref(reference) => {
-                container.name == reference.as_str() || has_id(&container.id, reference)
+                &*container.name == reference.as_str() || has_id(&container.id, reference)
             }
         }
     }
@@ -105,12 +105,11 @@ async fn inspect(daemon: &Arc<Daemon>, reference: &str) -> Result<Answer, Error>
     let path = format!("/containers/{reference}/json");
     match daemon.get(&path, daemon.limits.max_body).await {
         Ok(reply) => {
-            let container = Arc::new(Container::decode(&reply.body)?);
+            let container = Container::decode(&reply.body)?;
             if container.weight() > MAX_WEIGHT {
                 return Err(Error::TooLarge(MAX_WEIGHT as u64));
             }
-            daemon.known.learn(reply.asked_at, &container);
-            Ok(Answer::One(container))
+            Ok(Answer::One(daemon.known.learn(reply.asked_at, container)))
         }
         Err(Error::Status { code: 404, .. }) => Ok(Answer::None),
         Err(Error::Status { message, .. }) if is_ambiguous(&message) => Ok(Answer::Several),

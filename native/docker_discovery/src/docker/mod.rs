@@ -1,7 +1,7 @@
 //! The Docker Engine: how to reach a daemon, and what it says.
 
-mod at_most;
 pub(crate) mod client;
+mod compact;
 pub(crate) mod container;
 pub(crate) mod context;
 pub(crate) mod decode;
@@ -11,12 +11,15 @@ pub(crate) mod find;
 mod flights;
 mod host_names;
 mod http;
+pub(crate) mod labels;
 pub(crate) mod list;
 pub(crate) mod locator;
 mod network;
+mod pieces;
 pub(crate) mod place;
 pub(crate) mod search;
 mod standing;
+mod state;
 pub(crate) mod tls;
 pub(crate) mod transport;
 pub(crate) mod version;

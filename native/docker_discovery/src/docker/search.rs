@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt};
 use super::client::Daemon;
 use super::container::Container;
 use super::find::{Wanted, reinspect};
-use super::list::{self, Listed};
+use super::list::{Listed, list};
 use crate::error::{ContainerState, Error};
 use crate::node_name::ContainerId;
 
@@ -27,6 +27,8 @@ pub(super) async fn search(
 ) -> Result<Arc<Container>, Error> {
     let (direct, others): (Vec<_>, Vec<_>) = list(daemon)
         .await?
+        .all()
+        .await?
         .into_iter()
         .partition(|listed| wanted.is_listed_as(listed));
     if matches!(wanted, Wanted::Id(_)) && direct.len() > 1 {
@@ -34,12 +36,15 @@ pub(super) async fn search(
     }
     let (direct, stopped): (Vec<_>, Vec<_>) = direct.into_iter().partition(Listed::is_running);
     let (mut others, mut rest): (Vec<_>, Vec<_>) = others.into_iter().partition(Listed::is_running);
-    others.truncate(daemon.limits.max_inspected);
-    rest.truncate(daemon.limits.max_inspected - others.len());
+    let mut budget = daemon.limits.max_inspected;
+    let cut = [&mut others, &mut rest].map(|some| bound(daemon, some, &mut budget));
 
     let any = |_: &Container| true;
     let called = |container: &Container| wanted.is_called(container);
     let mut matches = Matches::default();
+    if cut.contains(&true) && wanted.may_be_an_alias() {
+        matches.unseen = Some(Error::Busy);
+    }
     matches.collect(daemon, direct, any).await?;
     if matches.running.is_empty() && wanted.may_be_an_alias() {
         matches.collect(daemon, others, called).await?;
@@ -55,17 +60,37 @@ pub(super) async fn search(
 
 /// All containers that run, up to as many as a search looks at.
 pub(crate) async fn all_running(daemon: &Arc<Daemon>) -> Result<Vec<Arc<Container>>, Error> {
-    let mut running = list(daemon).await?;
+    let mut running = list(daemon).await?.all().await?;
     running.retain(Listed::is_running);
-    running.truncate(daemon.limits.max_inspected);
+    bound(
+        daemon,
+        &mut running,
+        &mut daemon.limits.max_inspected.clone(),
+    );
     let mut all = Matches::default();
     all.collect(daemon, running, |_| true).await?;
     Ok(all.running)
 }
 
-async fn list(daemon: &Daemon) -> Result<Vec<Listed>, Error> {
-    let reply = daemon.get(list::PATH, daemon.limits.max_list).await?;
-    Listed::decode(&reply.body)
+/// Leaves those that are known, and as many more as the budget has: so the next
+/// search gets further, and in the end all that runs is known. Whether any had to go.
+fn bound(daemon: &Daemon, listed: &mut Vec<Listed>, budget: &mut usize) -> bool {
+    let all = listed.len();
+    listed.retain(|one| {
+        let is_known = daemon.known.get(&Wanted::Id(&one.id)).is_some();
+        let stays = is_known || *budget > 0;
+        *budget -= usize::from(stays && !is_known);
+        stays
+    });
+    listed.len() < all
+}
+
+/// From memory, if it is known; else it is inspected.
+async fn look(daemon: &Arc<Daemon>, id: &ContainerId) -> Result<Option<Arc<Container>>, Error> {
+    match daemon.known.get(&Wanted::Id(id)) {
+        Some(known) => Ok(Some(known)),
+        None => reinspect(daemon, id).await,
+    }
 }
 
 /// What a search has found so far.
@@ -86,7 +111,7 @@ impl Matches {
     ) -> Result<(), Error> {
         let looks = listed.into_iter().map(|listed| {
             let daemon = Arc::clone(daemon);
-            async move { reinspect(&daemon, &listed.id).await }
+            async move { look(&daemon, &listed.id).await }
         });
         let mut looks = stream::iter(looks).buffer_unordered(SEARCHERS);
         while let Some(look) = looks.next().await {

@@ -112,7 +112,7 @@ fn seen(known: &Known, event: &Event) {
         let body = format!(r#"{{"Id":"{}","State":{{"Running":true}}}}"#, event.id);
         let asked_at = known.mark();
         let container = Container::decode(body.as_bytes()).unwrap();
-        known.learn(asked_at, &container.into());
+        known.learn(asked_at, container);
         assert!(!known.is_unseen(&event.id));
     }
 }

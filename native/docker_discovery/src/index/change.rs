@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Index, MAX_ASKED, Mark};
+use super::{Entry, Index, MAX_ASKED, Mark, Words};
 use crate::docker::container::Container;
 use crate::docker::events::{Event, What};
 use crate::docker::find::Wanted;
@@ -35,12 +35,13 @@ impl Index {
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
         self.weight = 0;
-        self.words = super::Words::default();
+        self.words = Words::default();
         self.asked.clear();
         self.absent.forget(self.now);
     }
 
-    /// Whether the container has to be inspected now.
+    /// Whether the container has to be inspected now: that is for those of
+    /// which somebody has wanted to know.
     pub(crate) fn apply(&mut self, event: &Event) -> bool {
         let now = self.tick();
         self.last_event = self.last_event.max(Some(event.time));
@@ -55,8 +56,8 @@ impl Index {
         if !matches!(event.what, What::Stopped | What::Removed | What::Health) {
             self.absent.forget(now);
         }
-        let mut look = event.what == What::Other;
-        let mut down = false;
+        let (mut look, mut down) = (event.what == What::Other, false);
+        let eager = self.eager;
         self.change(id, |entry| {
             entry.touched = now;
             entry.fresh = false;
@@ -72,6 +73,7 @@ impl Index {
                 What::Network | What::Health => look = entry.runs,
                 _ => entry.runs = true,
             }
+            look &= eager || entry.details.is_some();
         });
         if down {
             self.tell_old(id);
@@ -97,35 +99,40 @@ impl Index {
         self.tick()
     }
 
-    /// Takes over a list that was asked for at `asked_at`. What an event has
-    /// touched since then is left to its inspect: the list may be older.
-    pub(crate) fn apply_list(&mut self, asked_at: Mark, list: &[Listed]) {
+    /// Takes over a part of a list that was asked for at `asked_at`. What an
+    /// event has touched since then is left to its inspect: the list may be older.
+    pub(crate) fn apply_list(&mut self, asked_at: Mark, part: &[Listed]) {
         let now = self.tick();
-        let removed = self.removed.take().unwrap_or_default();
-        for listed in list.iter().filter(|one| !removed.contains(&one.id)) {
-            if !self.entries.contains_key(&listed.id) {
-                self.absent.forget(now);
-            }
-            self.change(&listed.id, |entry| {
-                if entry.touched > asked_at {
-                    entry.runs |= !entry.fresh && listed.is_running();
-                    if !entry.name.is_empty() {
-                        return;
-                    }
-                } else {
-                    let details = entry.details.as_ref();
-                    entry.fresh &= details.is_some_and(|one| listed.agrees_with(one));
-                    // What is fresh has told by itself whether it runs.
-                    entry.runs = listed.is_running();
+        for listed in part {
+            let removed = self.removed.as_ref();
+            let is_removed = removed.is_some_and(|removed| removed.contains(&listed.id));
+            if !is_removed && !self.is_as_listed(asked_at, listed) {
+                if !self.entries.contains_key(&listed.id) {
+                    self.absent.forget(now);
                 }
-                entry.name = listed.name().into();
-            });
+                self.change(&listed.id, |entry| entry.take_over(asked_at, listed));
+            }
         }
-        let there: HashSet<_> = list.iter().map(|one| &one.id).collect();
-        let gone = self
-            .entries
-            .iter()
-            .filter(|(id, entry)| entry.touched <= asked_at && !there.contains(id));
+    }
+
+    /// Whether the list says nothing new of this container, which is the rule.
+    fn is_as_listed(&mut self, asked_at: Mark, listed: &Listed) -> bool {
+        let Some(entry) = self.entries.get_mut(&listed.id) else {
+            return false;
+        };
+        entry.listed = asked_at;
+        entry.touched <= asked_at
+            && entry.runs == listed.is_running()
+            && &*entry.name == listed.name()
+            && (!entry.fresh || entry.agrees_with(listed))
+    }
+
+    /// All parts of the list were taken over.
+    pub(crate) fn list_ends(&mut self, asked_at: Mark) {
+        self.tick();
+        self.removed = None;
+        let entries = self.entries.iter();
+        let gone = entries.filter(|(_, one)| one.touched <= asked_at && one.listed < asked_at);
         let gone: Vec<_> = gone.map(|(id, _)| id.clone()).collect();
         gone.iter().for_each(|id| self.remove(id));
         self.live = self.stream.is_some();
@@ -163,12 +170,34 @@ impl Index {
         self.tick();
         self.change(id, |entry| {
             before = (entry.told, entry.details.replace(Arc::clone(container)));
-            entry.name = container.name.as_str().into();
+            entry.name = Arc::clone(&container.name);
             entry.fresh = sure;
             entry.runs = runs;
         });
         if sure {
             self.tell(container, runs, before);
         }
+    }
+}
+
+impl Entry {
+    fn agrees_with(&self, listed: &Listed) -> bool {
+        let details = self.details.as_ref();
+        details.is_some_and(|one| listed.agrees_with(one))
+    }
+
+    fn take_over(&mut self, asked_at: Mark, listed: &Listed) {
+        self.listed = asked_at;
+        if self.touched > asked_at {
+            self.runs |= !self.fresh && listed.is_running();
+            if !self.name.is_empty() {
+                return;
+            }
+        } else {
+            self.fresh &= self.agrees_with(listed);
+            // What is fresh has told by itself whether it runs.
+            self.runs = listed.is_running();
+        }
+        self.name = listed.name().into();
     }
 }

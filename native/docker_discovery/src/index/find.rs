@@ -33,7 +33,7 @@ impl Index {
             Wanted::Id(id) => return self.only(id),
             Wanted::Ref(reference) => reference.as_str(),
         };
-        if let Some(id) = self.words.names.get(text) {
+        if let Some(id) = self.words.named(text) {
             return self.entries.get(id);
         }
         match ContainerId::parse(text) {
@@ -59,10 +59,14 @@ impl Index {
     /// A service counts for more than a hostname or an alias. Where several
     /// are called so, the search decides, or says that it cannot.
     fn called(&self, text: &str) -> Option<&Entry> {
-        let ids = self.words.called.get(text)?.iter();
+        let is_called = |entry: &&Entry| {
+            let mut words = entry.details.iter().flat_map(|one| one.also_called());
+            words.any(|word| word == text)
+        };
+        let ids = self.words.called(text);
         let running = ids
             .filter_map(|id| self.entries.get(id))
-            .filter(|one| one.runs);
+            .filter(|one| one.runs && is_called(one));
         let running: Vec<_> = running.collect();
         let of_service = |entry: &&Entry| {
             let details = entry.details.as_ref();

@@ -1,6 +1,5 @@
 //! From one stream of events: list, events, inspects, until the stream ends.
 
-use std::collections::{HashSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,13 +8,13 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::queue::Queue;
 use super::{Rules, WatchState};
 use crate::docker::client::Daemon;
 use crate::docker::events::{Event, Events, What};
 use crate::docker::find::reinspect;
-use crate::docker::list::{self, Listed};
+use crate::docker::list;
 use crate::error::Error;
-use crate::index::Mark;
 use crate::interfaces::network_event;
 use crate::node_name::ContainerId;
 
@@ -26,8 +25,6 @@ const OPENING: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(30);
 /// Inspects at a time; look-ups come first.
 const LOOKERS: usize = 8;
-/// How often an inspect is repeated that an event has overtaken.
-const LOOKS: usize = 4;
 /// Between a hole in the stream and the next list.
 const AFTER_HOLE: Duration = Duration::from_secs(1);
 
@@ -75,8 +72,9 @@ async fn open(daemon: &Daemon) -> Result<Events, Error> {
         .unwrap_or(Err(Error::Timeout))
 }
 
-type Listing = Pin<Box<dyn Future<Output = Result<(Mark, Vec<Listed>), Error>> + Send>>;
-type Look = Pin<Box<dyn Future<Output = ContainerId> + Send>>;
+type Listing = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+/// Which one, and whether an event has overtaken the answer.
+type Look = Pin<Box<dyn Future<Output = (ContainerId, bool)> + Send>>;
 
 struct Follower<'a> {
     daemon: &'a Arc<Daemon>,
@@ -108,10 +106,11 @@ impl<'a> Follower<'a> {
                     Err(_) => self.hole(),
                 },
                 listed = listed(&mut self.listing) => match listed {
-                    Ok((asked_at, list)) => self.listed(asked_at, &list),
+                    Ok(()) => self.listed(),
                     Err(error) => return error.into(),
                 },
-                Some(id) = self.looks.next() => self.queue.done(&id),
+                Some((id, again)) = self.looks.next() => self.queue.done(id, again, Instant::now()),
+                () = until(self.queue.due()) => {}
                 () = sleep_until(self.next_list) => {
                     if self.daemon.is_unused(self.rules) {
                         return End::Idle;
@@ -136,7 +135,7 @@ impl<'a> Follower<'a> {
         if bytes > limits.max_known {
             return Some(Error::TooLarge(limits.max_known as u64));
         }
-        let many = containers.max(self.queue.order.len()) > limits.max_containers;
+        let many = containers.max(self.queue.len()) > limits.max_containers;
         many.then(|| {
             let most = limits.max_containers;
             Error::BadResponse(format!("it tells of more than {most} containers"))
@@ -148,7 +147,7 @@ impl<'a> Follower<'a> {
             network_event();
         }
         if self.daemon.known.apply(&event) {
-            self.queue.add(event.id);
+            self.queue.happened(event.id, Instant::now());
         }
     }
 
@@ -159,10 +158,10 @@ impl<'a> Follower<'a> {
         self.next_list = self.next_list.min(Instant::now() + AFTER_HOLE);
     }
 
-    fn listed(&mut self, asked_at: Mark, list: &[Listed]) {
+    fn listed(&mut self) {
         self.listing = None;
-        self.daemon.known.apply_list(asked_at, list);
         self.daemon.watch.set(WatchState::Following);
+        self.daemon.known.let_go();
         self.want();
     }
 
@@ -173,8 +172,14 @@ impl<'a> Follower<'a> {
 
     fn look(&mut self) {
         while self.looks.len() < LOOKERS {
-            let Some(id) = self.queue.take() else { break };
-            self.looks.push(look(self.daemon, id));
+            match self.queue.take(Instant::now()) {
+                Some(id) if self.daemon.known.is_unseen(&id) => {
+                    self.looks.push(look(self.daemon, id));
+                }
+                // Somebody who asked has got to know it, or it has stopped.
+                Some(id) => self.queue.done(id, false, Instant::now()),
+                None => break,
+            }
         }
         if self.looks.is_empty() && self.listing.is_none() {
             self.daemon.known.settled();
@@ -183,58 +188,47 @@ impl<'a> Follower<'a> {
 }
 
 /// The answer, as soon as there is a list on its way.
-async fn listed(listing: &mut Option<Listing>) -> Result<(Mark, Vec<Listed>), Error> {
+async fn listed(listing: &mut Option<Listing>) -> Result<(), Error> {
     match listing {
         Some(listing) => listing.await,
         None => std::future::pending().await,
     }
 }
 
+/// Asks for the list and takes it over, bit by bit: nobody waits long for his
+/// turn, or for the index.
 fn list(daemon: &Arc<Daemon>) -> Listing {
     let asked_at = daemon.known.list_begins();
     let daemon = Arc::clone(daemon);
     Box::pin(async move {
-        let answer = timeout(ANSWER, daemon.get(list::PATH, daemon.limits.max_list)).await;
-        let reply = answer.unwrap_or(Err(Error::Timeout))?;
-        Ok((asked_at, Listed::decode(&reply.body)?))
+        let answer = timeout(ANSWER, list::list(&daemon)).await;
+        let mut list = answer.unwrap_or(Err(Error::Timeout))?;
+        loop {
+            match list.next().await? {
+                part if part.is_empty() => break,
+                part => daemon.known.apply_list(asked_at, &part),
+            }
+        }
+        daemon.known.list_ends(asked_at);
+        Ok(())
     })
 }
 
-/// Inspects a container, again where an event has overtaken the answer. What
-/// cannot be had stays unknown, and is asked when somebody wants to know.
+/// Inspects a container. What cannot be had stays unknown, and is asked when
+/// somebody wants to know.
 fn look(daemon: &Arc<Daemon>, id: ContainerId) -> Look {
     let daemon = Arc::clone(daemon);
     Box::pin(async move {
-        for _ in 0..LOOKS {
-            let looked = timeout(ANSWER, reinspect(&daemon, &id)).await;
-            if !matches!(looked, Ok(Ok(_))) || !daemon.known.is_unseen(&id) {
-                break;
-            }
-        }
-        id
+        let looked = timeout(ANSWER, reinspect(&daemon, &id)).await;
+        let again = matches!(looked, Ok(Ok(_))) && daemon.known.is_unseen(&id);
+        (id, again)
     })
 }
 
-/// Containers that wait to be inspected, each once, and those that are: an
-/// inspect notices by itself that it was overtaken.
-#[derive(Default)]
-struct Queue {
-    order: VecDeque<ContainerId>,
-    held: HashSet<ContainerId>,
-}
-
-impl Queue {
-    fn add(&mut self, id: ContainerId) {
-        if self.held.insert(id.clone()) {
-            self.order.push_back(id);
-        }
-    }
-
-    fn take(&mut self) -> Option<ContainerId> {
-        self.order.pop_front()
-    }
-
-    fn done(&mut self, id: &ContainerId) {
-        self.held.remove(id);
+/// Never, if there is no such moment.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }

@@ -1,12 +1,14 @@
 //! The daemon itself: sockets, requests, and the acts of its script.
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use docker_discovery::{Endpoint, Resolver, Settings};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::broadcast;
 
@@ -69,11 +71,21 @@ pub struct Asked {
 
 type Script = dyn Fn(&Asked) -> Vec<Act> + Send + Sync;
 
+/// What was asked, and how often each path.
+#[derive(Default)]
+struct Log {
+    asked: Vec<Asked>,
+    counts: HashMap<String, usize>,
+    /// Requests that are being answered, and the most that were at a time; without streams.
+    busy: usize,
+    most: usize,
+}
+
 /// The daemon. It ends with the test's runtime.
 #[derive(Clone)]
 pub struct Engine {
     pub endpoint: Endpoint,
-    log: Arc<Mutex<Vec<Asked>>>,
+    log: Arc<Mutex<Log>>,
     connections: Arc<AtomicUsize>,
     script: Arc<Script>,
 }
@@ -104,9 +116,17 @@ impl Engine {
 
     /// Listens on a TCP port of 127.0.0.1.
     pub async fn tcp(script: impl Fn(&Asked) -> Vec<Act> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let endpoint = Endpoint::parse(&format!("tcp://127.0.0.1:{port}")).unwrap();
+        Self::tcp_at(SocketAddr::from(([127, 0, 0, 1], 0)), script).await
+    }
+
+    /// Listens on this address; port 0 is any.
+    pub async fn tcp_at(
+        address: SocketAddr,
+        script: impl Fn(&Asked) -> Vec<Act> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let endpoint = Endpoint::parse(&format!("tcp://{address}")).unwrap();
         let engine = Self::new(endpoint, script);
         let serving = engine.clone();
         tokio::spawn(async move {
@@ -145,13 +165,20 @@ impl Engine {
 
     /// What it was asked, in order.
     pub fn asked(&self) -> Vec<Asked> {
-        self.log.lock().unwrap().clone()
+        self.log.lock().unwrap().asked.clone()
     }
 
     /// How many requests have had a path that ends so.
     pub fn count(&self, ending: &str) -> usize {
         let log = self.log.lock().unwrap();
-        log.iter().filter(|one| one.path.ends_with(ending)).count()
+        let counts = log.counts.iter();
+        let counts = counts.filter(|(path, _)| path.ends_with(ending));
+        counts.map(|(_, count)| count).sum()
+    }
+
+    /// The most requests that it had to answer at a time.
+    pub fn most_at_a_time(&self) -> usize {
+        self.log.lock().unwrap().most
     }
 
     /// A resolver whose own daemon it is.
@@ -177,13 +204,17 @@ impl Engine {
         tokio::spawn(self.clone().converse(stream, connection));
     }
 
-    async fn converse<S>(self, mut stream: S, connection: usize)
+    async fn converse<S>(self, stream: S, connection: usize)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
+        let mut stream = BufReader::new(stream);
         while let Some((path, host)) = read_request(&mut stream).await {
             let asked = self.note(path, host, connection);
-            for act in (self.script)(&asked) {
+            let acts = (self.script)(&asked);
+            let streams = acts.iter().any(|act| matches!(act, Act::Feed(_)));
+            let _busy = (!streams).then(|| Busy::new(&self.log));
+            for act in acts {
                 match act {
                     Act::Say(bytes) if stream.write_all(&bytes).await.is_err() => return,
                     Act::Say(_) => {}
@@ -207,15 +238,35 @@ impl Engine {
 
     fn note(&self, path: String, host: String, connection: usize) -> Asked {
         let mut log = self.log.lock().unwrap();
-        let nth = log.iter().filter(|one| one.path == path).count() + 1;
+        let count = log.counts.entry(path.clone()).or_default();
+        *count += 1;
+        let nth = *count;
         let asked = Asked {
             path,
             host,
             connection,
             nth,
         };
-        log.push(asked.clone());
+        log.asked.push(asked.clone());
         asked
+    }
+}
+
+/// A request that is being answered.
+struct Busy<'a>(&'a Mutex<Log>);
+
+impl<'a> Busy<'a> {
+    fn new(log: &'a Mutex<Log>) -> Self {
+        let mut counts = log.lock().unwrap();
+        counts.busy += 1;
+        counts.most = counts.most.max(counts.busy);
+        Self(log)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.lock().unwrap().busy -= 1;
     }
 }
 

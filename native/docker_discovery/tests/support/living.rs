@@ -20,7 +20,7 @@ pub struct Living {
 }
 
 /// The beginning of an answer without end.
-const STREAM: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n";
+pub const STREAM: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n";
 
 impl Living {
     pub async fn new(containers: Vec<Value>) -> Self {

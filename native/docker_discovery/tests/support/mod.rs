@@ -2,8 +2,10 @@
 
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::panic)]
 
+pub mod crowd;
 mod engine;
 pub mod living;
+pub mod storm;
 pub mod tls;
 
 use std::time::Duration;

@@ -40,9 +40,9 @@ fn fixture(number: usize) -> Value {
 fn the_answers_of_four_engines_are_read() {
     for (name, address, json) in FIXTURES {
         let container = Container::decode(json.as_bytes()).unwrap();
-        assert_eq!(container.name, name);
+        assert_eq!(&*container.name, name);
         assert_eq!(container.not_running(), None);
-        assert_eq!(container.config.hostname, container.id.as_str()[..12]);
+        assert_eq!(*container.config.hostname, container.id.as_str()[..12]);
         let networks: Vec<_> = container.network_settings.networks().collect();
         let (ip, prefix) = networks[0].1.address(true).unwrap();
         assert_eq!(
