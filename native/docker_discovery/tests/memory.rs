@@ -117,5 +117,6 @@ async fn a_storm_of_events_leaves_nothing_behind() {
         "{} events: at most {early} bytes in the first two seconds, {late} after them",
         storm.events()
     );
-    assert!(late - early < 64 << 10, "{early} {late}");
+    // What hyper reads into grows for a while. A minute shows what is not that.
+    assert!(late - early < 256 << 10, "{early} {late}");
 }

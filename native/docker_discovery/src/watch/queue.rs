@@ -7,14 +7,12 @@ use tokio::time::Instant;
 
 use crate::node_name::ContainerId;
 
-/// What happens to a container comes in a few events at once; after so many
-/// inspects in a row it has to wait, twice as long each time.
-const AT_ONCE: u32 = 4;
-const FIRST_WAIT: Duration = Duration::from_millis(20);
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
-/// When nothing has happened to it for so long, the row ends.
-const QUIET: Duration = Duration::from_secs(2);
-/// Rows that are looked through for old ones, at least.
+/// How often a container is inspected because of its events, in the long run.
+const PACE: Duration = Duration::from_millis(200);
+/// That many inspects may come at once: a restart is two or three, and nobody
+/// restarts a container for long at a time.
+const AT_ONCE: u32 = 20;
+/// Paces that are looked through for old ones, at least.
 const FEW: usize = 64;
 
 /// The queue.
@@ -24,14 +22,9 @@ pub(super) struct Queue {
     later: BTreeSet<(Instant, ContainerId)>,
     /// All of them: in order, later, and taken.
     held: HashSet<ContainerId>,
-    rows: HashMap<ContainerId, Row>,
+    /// When each would be inspected next if it kept to its pace all the time.
+    paces: HashMap<ContainerId, Instant>,
     many: usize,
-}
-
-/// Inspects of one container, in a row.
-struct Row {
-    looks: u32,
-    last: Instant,
 }
 
 impl Queue {
@@ -53,17 +46,9 @@ impl Queue {
         if !self.held.insert(id.clone()) {
             return;
         }
-        let row = self.rows.entry(id.clone());
-        let row = row.or_insert(Row {
-            looks: 0,
-            last: now,
-        });
-        if row.last + QUIET < now {
-            row.looks = 0;
-        }
-        row.looks = row.looks.saturating_add(1);
-        let due = row.last + wait(row.looks);
-        row.last = due.max(now);
+        let pace = self.paces.entry(id.clone()).or_insert(now);
+        let due = pace.checked_sub(PACE * AT_ONCE).unwrap_or(now);
+        *pace = now.max(*pace) + PACE;
         if due <= now {
             self.order.push_back(id);
         } else {
@@ -95,23 +80,15 @@ impl Queue {
         }
     }
 
-    /// Gives back what a long queue took, and forgets rows that have ended.
+    /// Gives back what a long queue took, and forgets paces that are over.
     fn rest(&mut self, now: Instant) {
         self.order = VecDeque::new();
         self.held = HashSet::new();
-        if self.rows.len() >= self.many.max(FEW) {
-            self.rows.retain(|_, row| row.last + QUIET >= now);
-            self.rows.shrink_to_fit();
-            self.many = 2 * self.rows.len();
+        if self.paces.len() >= self.many.max(FEW) {
+            self.paces.retain(|_, next| *next > now);
+            self.paces.shrink_to_fit();
+            self.many = 2 * self.paces.len();
         }
-    }
-}
-
-/// Before the next inspect after so many in a row.
-fn wait(looks: u32) -> Duration {
-    match looks.checked_sub(AT_ONCE + 1) {
-        None => Duration::ZERO,
-        Some(more) => LONGEST_WAIT.min(FIRST_WAIT * 2_u32.saturating_pow(more.min(16))),
     }
 }
 
@@ -142,14 +119,15 @@ mod tests {
     fn a_storm_of_events_is_a_few_inspects_and_the_last_is_never_left_out() {
         let (mut queue, mut now) = (Queue::default(), Instant::now());
         let looks = looks_in(&mut queue, &mut now, 60_000);
-        assert!((60..75).contains(&looks), "{looks}");
+        assert!((300..330).contains(&looks), "{looks}");
         queue.happened(id(), now);
-        now += LONGEST_WAIT;
+        now += PACE;
         assert_eq!(queue.take(now), Some(id()));
         queue.done(id(), false, now);
         // Forgiven when it has been quiet.
-        now += QUIET * 2;
-        assert_eq!(looks_in(&mut queue, &mut now, 10), AT_ONCE as usize);
+        now += PACE * AT_ONCE;
+        let looks = looks_in(&mut queue, &mut now, 50);
+        assert!(looks >= AT_ONCE as usize, "{looks}");
         assert!(queue.due().is_some());
     }
 
@@ -169,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_have_ended_are_forgotten() {
+    fn paces_that_are_over_are_forgotten() {
         let (mut queue, mut now) = (Queue::default(), Instant::now());
         for number in 0..100_000_u64 {
             let id = ContainerId::parse(&format!("{number:012x}")).unwrap();
@@ -178,6 +156,6 @@ mod tests {
             queue.done(id, false, now);
             now += Duration::from_millis(10);
         }
-        assert!(queue.rows.len() < 1000, "{}", queue.rows.len());
+        assert!(queue.paces.len() < 1000, "{}", queue.paces.len());
     }
 }
