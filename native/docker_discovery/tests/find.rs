@@ -6,6 +6,7 @@ mod support;
 
 use docker_discovery::{ContainerId, ContainerState, Error};
 use serde_json::{Value, json};
+use support::living::{Living, until_following};
 use support::{Engine, answer, container, id, lookup, network, ok, pings, world};
 
 const A: &str = "aaaaaaaaaaaa";
@@ -239,4 +240,33 @@ async fn a_search_looks_at_a_bounded_number() {
         "it may be one of the others"
     );
     assert_eq!(engine.count("/json"), 1 + 10);
+}
+
+#[tokio::test]
+async fn each_search_gets_further_where_the_events_are_followed() {
+    let start = |number: usize| format!("{number:0>12}");
+    let mut all: Vec<_> = (0..30)
+        .map(|number| container(&start(number), &format!("c{number}")))
+        .collect();
+    all[29]["Config"]["Hostname"] = "last".into();
+    let living = Living::new(all).await;
+    let resolver = living.resolver_with(|settings| settings.limits.max_inspected = 10);
+    lookup(&resolver, "x@c0").await.unwrap();
+    until_following(&resolver).await;
+    let mut answers = Vec::new();
+    while !answers.last().is_some_and(Result::is_ok) {
+        assert!(answers.len() < 5, "{answers:?}");
+        answers.push(
+            lookup(&resolver, "x@last")
+                .await
+                .map(|found| found.container.id),
+        );
+    }
+    assert_eq!(answers[0], Err(Error::Busy));
+    assert_eq!(answers.last(), Some(&Ok(ids(&[&start(29)]).remove(0))));
+    // Now all is known, and so is what is nowhere.
+    assert_eq!(
+        lookup(&resolver, "x@nope").await,
+        Err(Error::NoSuchContainer)
+    );
 }
