@@ -17,7 +17,7 @@
 -define(PAUSE, 200).
 -define(PROJECT, <<"com.docker.compose.project">>).
 
--type wanted() :: {Hosts :: [binary() | undefined], Labels :: [{binary(), binary()}]}.
+-type wanted() :: {Hosts :: [{Given :: term(), binary() | undefined}], Labels :: [{binary(), binary()}]}.
 
 ?DOC("Subscribes the calling process.").
 -spec start(epmd_docker:subscription()) -> ok | {error, epmd_docker:reason()}.
@@ -59,9 +59,15 @@ checked(_) ->
     error.
 
 hosts(#{host := _, hosts := _}) -> [error];
-hosts(#{hosts := Hosts}) -> each(fun host/1, Hosts);
-hosts(#{host := Host}) -> [host(Host)];
-hosts(_) -> [undefined].
+hosts(#{hosts := Hosts}) -> each(fun given/1, Hosts);
+hosts(#{host := Host}) -> [given(Host)];
+hosts(_) -> [given(undefined)].
+
+given(Host) ->
+    case host(Host) of
+        error -> error;
+        Text -> {Host, Text}
+    end.
 
 %% The local daemon.
 host(undefined) -> undefined;
@@ -145,14 +151,14 @@ between(Subscriber, Wanted) ->
 
 %% All hosts or none: what is subscribed to ends with this process.
 subscribe({Hosts, Labels}) ->
-    Results = [{Host, epmd_docker_nif:subscribe(Host, Labels)} || Host <- Hosts],
-    case [{error, reason(Host, Reason)} || {Host, {error, Reason}} <- Results] of
+    Results = [{Given, epmd_docker_nif:subscribe(Host, Labels)} || {Given, Host} <- Hosts],
+    case [{error, reason(Given, Reason)} || {Given, {error, Reason}} <- Results] of
         [] -> {ok, [Subscription || {_, {ok, Subscription}} <- Results]};
         [Error | _] -> Error
     end.
 
 %% The library says so of a text that is no host.
-reason(Host, no_such_container) -> {bad_host, Host};
+reason(Given, no_such_container) -> {bad_host, Given};
 reason(_, Reason) -> Reason.
 
 hand_on(Subscriber, Monitor, Wanted, Subscriptions) ->
