@@ -9,9 +9,11 @@
     %% Sends just this, then closes or keeps the connection open.
     | {close, iodata()}
     | {open, iodata()}
-    | hang
+    %% The same, and then what the connection's process is sent as {say, iodata()}; Owner gets {feed, Pid}.
+    | {feed, iodata(), Owner :: pid()}
     %% Does what it likes with the connection, after which that is closed.
-    | {with, fun((gen_tcp:socket()) -> term())}.
+    | {with, fun((gen_tcp:socket()) -> term())}
+    | hang.
 
 -type engine() :: {pid(), inet:port_number()}.
 
@@ -117,6 +119,10 @@ headers(Socket, Method, Path, Headers) ->
 reply("/_ping", _, PingHeaders) when is_list(PingHeaders) -> {200, "OK", PingHeaders};
 reply(Path, Script, _) -> Script(Path).
 
+answer(Socket, {feed, Bytes, Owner}) ->
+    _ = gen_tcp:send(Socket, Bytes),
+    Owner ! {feed, self()},
+    feed(Socket);
 answer(Socket, {Status, Body}) when is_integer(Status) ->
     answer(Socket, {Status, Body, ""});
 answer(Socket, {Status, Body, Headers}) ->
@@ -139,3 +145,12 @@ answer(Socket, hang) ->
     _ = inet:setopts(Socket, [{packet, raw}]),
     _ = gen_tcp:recv(Socket, 0),
     done.
+
+feed(Socket) ->
+    receive
+        {say, Bytes} ->
+            case gen_tcp:send(Socket, Bytes) of
+                ok -> feed(Socket);
+                {error, _} -> done
+            end
+    end.
