@@ -1,6 +1,7 @@
 //! Small forms of what is kept of each container, for there may be 10,000 of
 //! them: a map of one entry takes half a KiB, these take what is in them.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
@@ -26,16 +27,16 @@ impl Texts {
 
     /// With those that it does not have yet.
     pub(crate) fn join(self, others: &Self) -> Self {
-        let mut all = String::from(self.0);
-        for other in others.iter() {
-            add(&mut all, other);
-        }
+        let own: HashSet<&str> = self.iter().collect();
+        let new = others.iter().filter(|other| !own.contains(other));
+        let mut all = String::from(&*self.0);
+        new.for_each(|text| add(&mut all, text));
         Self(all.into())
     }
 }
 
 fn add(all: &mut String, text: &str) {
-    if !text.contains(END) && !all.split_terminator(END).any(|other| other == text) {
+    if !text.contains(END) {
         all.push_str(text);
         all.push(END);
     }
