@@ -352,7 +352,7 @@ copy_app(Dir) ->
             {ok, _} = file:copy(File, filename:join([To, Sub, filename:basename(File)]))
         end
      || Sub <- ["ebin", "priv"],
-        File <- filelib:wildcard(filename:join([From, Sub, "*"]))
+        File <- filelib:wildcard(filename:join([From, Sub, "*"])), filelib:is_regular(File)
     ],
     To.
 
