@@ -119,6 +119,7 @@ pub fn list(body: &[u8]) {
     for _ in 0..2 {
         let asked_at = known.list_begins();
         known.apply_list(asked_at, &list);
+        known.list_ends(asked_at);
         known.check();
         let ids: HashSet<_> = list.iter().map(|one| &one.id).collect();
         assert_eq!(known.count(), (true, ids.len(), 0));
