@@ -31,6 +31,8 @@
 
 %% No frame of a handshake is longer: a name of 255 characters, and some numbers.
 -define(LONGEST, 1100).
+%% For the alert of one that does not take our certificate.
+-define(ALERT_MS, 300).
 %% What is shown of an answer that is none of a node.
 -define(HEAD, 32).
 -define(NAME_ME, (2 bsl 32)).
@@ -50,10 +52,19 @@ tcp(Ip, Port, Family, Limit) ->
 -spec tls(connection(), Host :: string(), pos_integer()) -> {ok, connection()} | {error, why()}.
 tls({gen_tcp, Socket}, Host, Limit) ->
     try ssl:connect(Socket, [{server_name_indication, Host} | tls_options()], Limit) of
-        {ok, Tls} -> {ok, {ssl, Tls}};
+        {ok, Tls} -> accepted(Tls);
         {error, Reason} -> {error, tls_failed(Reason)}
     catch
         error:Reason -> {error, {tls, Reason}}
+    end.
+
+%% With TLS 1.3 the other side looks at our certificate after this side has finished, and whoever writes
+%% to one that has hung up may lose its alert. A node says nothing by itself before it hears of us.
+accepted(Tls) ->
+    case ssl:recv(Tls, 0, ?ALERT_MS) of
+        {error, timeout} -> {ok, {ssl, Tls}};
+        {error, Reason} -> {error, tls_failed(Reason)};
+        {ok, Said} -> {error, {not_erlang, head(Said)}}
     end.
 
 tls_failed(closed) -> closed;
