@@ -46,7 +46,8 @@ faults: ## every fault, for its whole time, and the table of docs/faults.md
 check: ## format, lints, xref, dialyzer, shellcheck
 	@scripts/check
 
-bench: build ## measure, and write the table that the README quotes
+bench: build ## measure: the table that the README quotes, and plots, in docs/bench (8 minutes)
+	@scripts/setup bench
 	@scripts/bench
 
 clean: ## remove what was built

@@ -6,24 +6,29 @@
 
 -export([main/0, progress/3, row/1]).
 -export([peer/2, library_args/1, stock_args/1, library_ebin/0, os_process/3]).
--export([free_port/0, no_epmd/0]).
+-export([free_port/0, no_epmd/0, series/2, docker/1]).
 
 -export_type([context/0, outcome/0, repetition/0, row/0, unit/0]).
 
 -type context() :: #{
     %% Short id of a container with the label epmd-docker.port: no epmd is asked.
     container := string(),
-    %% Short id of a container with a node `app' and epmd in it, and its address.
+    %% Short id of a container with epmd in it and two nodes, `app', whose port a label tells, and
+    %% `plain', whose port only that epmd knows; and its address.
     node_container := string(),
     node_address := string(),
     %% The engine's unix socket.
     socket := file:filename(),
+    %% For containers of a part's own.
+    image := string(),
+    label := string(),
+    quick := boolean(),
     %% Repetitions, and samples of each series in one of them.
     repeat := pos_integer(),
     samples := pos_integer(),
     units => #{Series :: atom() => unit()}
 }.
--type unit() :: ns | bytes | count.
+-type unit() :: ns | bytes | count | per_s | bytes_per_s.
 -type repetition() :: #{Series :: atom() => bench_stat:samples()}.
 -type outcome() :: #{
     repetitions := [repetition()],
@@ -37,16 +42,23 @@
     unit := unit(),
     ours := [number()],
     reference => {Name :: iodata(), [number()]},
+    %% Of each, where samples were taken.
+    p99 => number(),
+    reference_p99 => number(),
+    %% Ours to the reference's, or how much more it is.
     ratio => bench_stat:spread(),
+    difference => bench_stat:spread(),
     %% Which of the two the ratio has on top.
     faster => boolean(),
-    %% Of the ratio where there is one, else of our own figure.
+    %% Of the ratio or difference where there is one, else of our own figure.
     target => {at_most | at_least, number()}
 }.
 
 -callback run(context()) -> outcome().
 
--define(PARTS, [lookup, known, subprocess, boot, connect, footprint]).
+-define(PARTS, [
+    lookup, known, subprocess, boot, connect, traffic, net_kernel, restart, mesh, index, footprint
+]).
 
 %% ---------------------------------------------------------------------------------------------
 %% The run
@@ -91,9 +103,12 @@ context() ->
         container => os:getenv("BENCH_CONTAINER"),
         node_container => os:getenv("BENCH_NODE"),
         node_address => os:getenv("BENCH_NODE_ADDRESS"),
+        image => os:getenv("BENCH_IMAGE"),
+        label => os:getenv("BENCH_LABEL"),
+        quick => Quick,
         socket => os:getenv("BENCH_SOCKET"),
         repeat => number("BENCH_REPEAT", if Quick -> 2; true -> 7 end),
-        samples => number("BENCH_SAMPLES", if Quick -> 200; true -> 2000 end)
+        samples => number("BENCH_SAMPLES", if Quick -> 200; true -> 1000 end)
     }.
 
 number(Name, Default) ->
@@ -119,7 +134,7 @@ progress(#{repeat := Repeat} = Context, Number, Fun) ->
     Repetition.
 
 %% A row from the samples of each repetition (their median, or another quantile), or, with
-%% `figures', from figures as they are.
+%% `figures', from figures as they are. With `difference => true' it is compared by that.
 -spec row(map()) -> row().
 row(#{what := What, ours := Ours} = Given) ->
     Row = (maps:with([target, faster], Given))#{
@@ -128,8 +143,10 @@ row(#{what := What, ours := Ours} = Given) ->
         ours => figures(Ours, Given)
     },
     case Given of
-        #{reference := {Name, Samples}} -> compared(Row, Name, figures(Samples, Given));
-        _ -> Row
+        #{reference := {Name, Samples}} ->
+            compared(Row, Name, figures(Samples, Given), Given);
+        _ ->
+            with_p99(p99, Ours, Row, Given)
     end.
 
 figures(Figures, #{figures := true}) -> Figures;
@@ -137,13 +154,23 @@ figures(Repetitions, Given) ->
     Q = maps:get(quantile, Given, 0.5),
     [bench_stat:quantile(Q, Samples) || Samples <- Repetitions].
 
-compared(#{ours := Ours} = Row, Name, Reference) ->
-    Ratios =
-        case Row of
-            #{faster := true} -> bench_stat:ratios(Reference, Ours);
-            _ -> bench_stat:ratios(Ours, Reference)
+compared(#{ours := Ours} = Row, Name, Figures, #{ours := Own, reference := {_, Other}} = Given) ->
+    Compared =
+        case Given of
+            #{faster := true} -> #{ratio => ratios(Figures, Ours)};
+            #{difference := true} -> #{difference => bench_stat:spread(lists:zipwith(fun erlang:'-'/2, Ours, Figures))};
+            _ -> #{ratio => ratios(Ours, Figures)}
         end,
-    Row#{reference => {Name, Reference}, ratio => bench_stat:spread(Ratios)}.
+    With = with_p99(reference_p99, Other, with_p99(p99, Own, Row, Given), Given),
+    maps:merge(With#{reference => {Name, Figures}}, Compared).
+
+ratios(A, B) -> bench_stat:spread(bench_stat:ratios(A, B)).
+
+%% What was measured once in a repetition has none.
+with_p99(Key, [[_, _ | _] | _] = Repetitions, Row, Given) when not is_map_key(quantile, Given) ->
+    Row#{Key => bench_stat:median([bench_stat:quantile(0.99, Samples) || Samples <- Repetitions])};
+with_p99(_, _, Row, _) ->
+    Row.
 
 %% Another VM on this machine, controlled over its standard input and output.
 -spec peer([string()], [{string(), string()}]) -> pid().
@@ -182,6 +209,19 @@ ended(Port) ->
         {Port, {data, _}} -> ended(Port);
         {Port, {exit_status, 0}} -> ok;
         {Port, {exit_status, Status}} -> {exit, Status}
+    end.
+
+%% The samples of a series in each repetition.
+-spec series(atom(), [repetition()]) -> [bench_stat:samples()].
+series(Name, Repetitions) -> [maps:get(Name, Repetition) || Repetition <- Repetitions].
+
+%% What the docker command prints; it has to succeed.
+-spec docker(iodata()) -> string().
+docker(Args) ->
+    Output = os:cmd(lists:flatten(["docker ", unicode:characters_to_list(Args), "; echo ok=$?"])),
+    case string:split(Output, "ok=", trailing) of
+        [Text, "0\n"] -> string:trim(Text);
+        _ -> error({docker, Args, Output})
     end.
 
 %% The environment of a VM that is to find no epmd, whether one runs on this machine or not.

@@ -5,8 +5,8 @@
 
 -export([run/1]).
 
-%% Boots of each kind in one repetition; with seven repetitions 84 of each.
--define(BOOTS, 12).
+%% Boots of each kind in one repetition; with seven repetitions 56 of each.
+-define(BOOTS, 8).
 
 -spec run(bench:context()) -> bench:outcome().
 run(#{repeat := Repeat} = Context) ->

@@ -1,24 +1,28 @@
 %% net_kernel:connect_node/1 to a node in a container, address and handshake and all, from a VM
 %% with this library and from a stock one. The stock one finds the address in its own hosts table,
-%% as fast as stock Erlang can, and both ask the epmd in the container for the port.
+%% as fast as stock Erlang can, and asks the epmd in the container for the port.
 -module(bench_connect).
 -behaviour(bench).
 
 -export([run/1]).
 -export([connect/1]).
+-export([library_peer/2, stock_peer/2, knows/2]).
 
 -define(PER_ROUND, 5).
 -define(ROUNDS, 20).
 
 -spec run(bench:context()) -> bench:outcome().
 run(#{node_container := Id, node_address := Address, repeat := Repeat} = Context) ->
-    Node = list_to_atom("app@" ++ Id),
-    Module = ["-pa", bench:library_ebin(), "-epmd_module", "epmd_docker"],
-    Library = bench:peer(Module ++ args("bench_connect_ours"), []),
-    Stock = stock_peer(Id, Address),
+    [App, Plain] = [list_to_atom(Name ++ "@" ++ Id) || Name <- ["app", "plain"]],
+    Cold = library_peer("bench_connect_cold", false),
+    Known = library_peer("bench_connect_known", true),
+    Stock = stock_peer("bench_connect_stock", Context),
+    ok = knows(Known, App),
     Series = [
-        {library, fun() -> peer:call(Library, ?MODULE, connect, [Node]) end},
-        {stock, fun() -> peer:call(Stock, ?MODULE, connect, [Node]) end},
+        {cold, fun() -> peer:call(Cold, ?MODULE, connect, [App]) end},
+        {known, fun() -> peer:call(Known, ?MODULE, connect, [App]) end},
+        {port_from_epmd, fun() -> peer:call(Known, ?MODULE, connect, [Plain]) end},
+        {stock, fun() -> peer:call(Stock, ?MODULE, connect, [App]) end},
         {port_please, fun() -> port_please(Address) end}
     ],
     _ = bench_stat:in_rounds(2, ?PER_ROUND, Series),
@@ -26,17 +30,29 @@ run(#{node_container := Id, node_address := Address, repeat := Repeat} = Context
         bench:progress(Context, Number, fun() -> bench_stat:in_rounds(?ROUNDS, ?PER_ROUND, Series) end)
      || Number <- lists:seq(1, Repeat)
     ],
-    ok = peer:stop(Library),
-    ok = peer:stop(Stock),
+    [ok = peer:stop(Peer) || Peer <- [Cold, Known, Stock]],
     #{repetitions => Repetitions, rows => rows(Repetitions)}.
 
-stock_peer(Id, Address) ->
+%% A VM with this library that follows the engine's events, or does not.
+-spec library_peer(string(), Watch :: boolean()) -> pid().
+library_peer(Name, Watch) ->
+    Module = ["-pa", bench:library_ebin(), "-epmd_module", "epmd_docker"],
+    bench:peer(Module ++ args(Name), [{"EPMD_DOCKER_WATCH", atom_to_list(Watch)}]).
+
+%% Waits until that VM knows the container of a node.
+-spec knows(pid(), node()) -> ok.
+knows(Peer, Node) ->
+    peer:call(Peer, bench_known, known, [atom_to_list(Node)]).
+
+%% A VM without it that knows the address of the container.
+-spec stock_peer(string(), bench:context()) -> pid().
+stock_peer(Name, #{node_container := Id, node_address := Address}) ->
     File = filename:join(os:getenv("BENCH_TMP"), "inetrc"),
     {ok, Ip} = inet:parse_address(Address),
     ok = file:write_file(File, [
         io_lib:format("~p.~n", [Term]) || Term <- [{host, Ip, [Id]}, {lookup, [file, native]}]
     ]),
-    bench:peer(args("bench_connect_stock") ++ ["-kernel", "inetrc", "\"" ++ File ++ "\""], []).
+    bench:peer(args(Name) ++ ["-kernel", "inetrc", "\"" ++ File ++ "\""], []).
 
 %% Neither has a fixed port: that would be taken for the port of all others too.
 args(Name) ->
@@ -63,15 +79,17 @@ port_please(Address) ->
     Ns.
 
 rows(Repetitions) ->
-    [Library, Stock, PortPlease] = [
-        [maps:get(Name, Repetition) || Repetition <- Repetitions]
-     || Name <- [library, stock, port_please]
-    ],
+    Of = fun(Name) -> bench:series(Name, Repetitions) end,
+    Stock = {"stock `inet_tcp`, address from its hosts table, port from the container's epmd", Of(stock)},
+    Connect = "`net_kernel:connect_node/1` to a container, port from its label",
     [
-        bench:row(#{
-            what => "`net_kernel:connect_node/1` to a node in a container, port from its epmd",
-            ours => Library,
-            reference => {"stock `inet_tcp`, address from its hosts table", Stock}
-        }),
-        bench:row(#{what => "for scale: `erl_epmd:port_please/2` to that container", ours => PortPlease})
+        bench:row(Row)
+     || Row <- [
+            #{what => [Connect, ", name known"], ours => Of(known), reference => Stock,
+                target => {at_most, 1.0}},
+            #{what => [Connect, ", cold"], ours => Of(cold), reference => Stock},
+            #{what => "the same to a known container, where its epmd has to be asked for the port",
+                ours => Of(port_from_epmd), reference => Stock},
+            #{what => "for scale: `erl_epmd:port_please/2` to that container", ours => Of(port_please)}
+        ]
     ].

@@ -64,12 +64,16 @@ rows(Size, Repetitions) ->
             what => "memory (resident) of a VM after 1,000 lookups",
             unit => bytes,
             ours => Memory,
-            reference => {"stock VM", StockMemory}
+            reference => {"stock VM", StockMemory},
+            difference => true,
+            target => {at_most, 8 * ?MIB}
         }),
         bench:row(#{
             what => "threads of that VM",
             unit => count,
             ours => Threads,
-            reference => {"stock VM", StockThreads}
+            reference => {"stock VM", StockThreads},
+            difference => true,
+            target => {at_most, 1}
         })
     ].

@@ -10,13 +10,15 @@
 
 -spec run(bench:context()) -> bench:outcome().
 run(#{container := Id, node_address := Address, repeat := Repeat, samples := Count} = Context) ->
+    ok = bench_httpc:start(maps:get(socket, Context)),
     Peer = bench:peer(bench:library_args("bench_known"), [{"EPMD_DOCKER_WATCH", "true"}]),
-    ok = peer:call(Peer, ?MODULE, known, [Id]),
+    ok = peer:call(Peer, ?MODULE, known, ["x@" ++ Id]),
     {ok, Ip} = inet:parse_address(Address),
     Series = [
         {known, fun() -> peer:call(Peer, ?MODULE, address_please, [Id, ?BLOCK]) end},
         %% Here, where no port is fixed: there erl_epmd would ask nobody.
-        {port_please, fun() -> port_please(Ip) end}
+        {port_please, fun() -> port_please(Ip) end},
+        {httpc, fun() -> element(1, bench_stat:time(fun() -> bench_httpc:address(Id) end)) end}
     ],
     Rounds = max(1, Count div ?BLOCK),
     Repetitions = [
@@ -26,13 +28,13 @@ run(#{container := Id, node_address := Address, repeat := Repeat, samples := Cou
     ok = peer:stop(Peer),
     #{repetitions => Repetitions, rows => rows(Repetitions)}.
 
-%% Waits in the peer until it answers from memory.
+%% Waits in the peer until it answers from memory where that node is.
 -spec known(string()) -> ok.
-known(Id) ->
-    {ok, _} = epmd_docker:resolve("x@" ++ Id),
-    case epmd_docker_nif:peek(iolist_to_binary(["x@", Id]), inet) of
+known(Node) ->
+    {ok, _} = epmd_docker:resolve(Node),
+    case epmd_docker_nif:peek(list_to_binary(Node), inet) of
         {found, _, _} -> ok;
-        _ -> receive after 20 -> known(Id) end
+        _ -> receive after 20 -> known(Node) end
     end.
 
 %% The median of some; each in a process of its own, as a connection is.
@@ -48,14 +50,13 @@ port_please(Ip) ->
     Ns.
 
 rows(Repetitions) ->
-    [Known, PortPlease] = [
-        [maps:get(Name, Repetition) || Repetition <- Repetitions]
-     || Name <- [known, port_please]
+    [Known, PortPlease, Httpc] = [
+        bench:series(Name, Repetitions) || Name <- [known, port_please, httpc]
     ],
+    Row = #{what => "known name, whole `address_please/3`", ours => Known},
+    Faster = Row#{what => "the same", faster => true, target => {at_least, 100}},
     [
-        bench:row(#{
-            what => "known name, whole `address_please/3`",
-            ours => Known, faster => true, target => {at_least, 100},
-            reference => {"`erl_epmd:port_please/2` to a container", PortPlease}
-        })
+        bench:row(Row#{target => {at_most, 2000}}),
+        bench:row(Faster#{reference => {"`erl_epmd:port_please/2` to a container", PortPlease}}),
+        bench:row(Faster#{reference => {"`httpc` with a JSON decoder (`jiffy`)", Httpc}})
     ].

@@ -12,11 +12,13 @@
 
 -spec run(bench:context()) -> bench:outcome().
 run(#{container := Id, socket := Path, repeat := Repeat, samples := Count} = Context) ->
+    ok = bench_httpc:start(Path),
     Series = [
         {address_please, fun() -> address_please("x", Id) end},
         {nif_lookup, fun() -> nif_lookup(iolist_to_binary(["x@", Id])) end},
         {gen_tcp_raw, bare(raw, Path, Id)},
-        {gen_tcp_http, bare(http_bin, Path, Id)}
+        {gen_tcp_http, bare(http_bin, Path, Id)},
+        {httpc, fun() -> httpc(Id) end}
     ],
     Rounds = max(1, Count div ?BLOCK),
     _ = bench_stat:in_rounds(10, ?BLOCK, Series),
@@ -49,13 +51,18 @@ bare(Packet, Path, Id) ->
     Inspect = fun() -> bench_http:inspect(Connection, Request) end,
     fun() -> element(1, bench_stat:time(Inspect)) end.
 
+httpc(Id) ->
+    {Ns, {_, _, _, _}} = bench_stat:time(fun() -> bench_httpc:address(Id) end),
+    Ns.
+
 rows(Repetitions) ->
-    Of = fun(Name) -> [maps:get(Name, Repetition) || Repetition <- Repetitions] end,
+    Of = fun(Name) -> bench:series(Name, Repetitions) end,
     Paused = fun(Name) -> Of(paused(Name)) end,
     Lookup = "cold lookup, whole `address_please/3`",
     Client = "bare kept-alive `gen_tcp` client, same VM, same inspect, `{packet, http_bin}`",
     Raw = "the same with `{packet, raw}` and a 64 KiB buffer",
-    Target = {at_most, 1.4},
+    Httpc = "`httpc` with a JSON decoder (`jiffy`), the same inspect",
+    Target = {at_most, 1.25},
     [
         bench:row(Row)
      || Row <- [
@@ -63,14 +70,16 @@ rows(Repetitions) ->
                 reference => {Client, Paused(gen_tcp_http)}, target => Target},
             #{what => "the same", ours => Paused(address_please),
                 reference => {Raw, Paused(gen_tcp_raw)}, target => Target},
-            #{what => "the same, p99", quantile => 0.99, ours => Paused(address_please),
-                reference => {[Raw, ", p99"], Paused(gen_tcp_raw)}},
+            #{what => "the same", ours => Paused(address_please), faster => true,
+                reference => {Httpc, Paused(httpc)}, target => {at_least, 1.3}},
             #{what => "of it, from the NIF call to its answer", ours => Paused(nif_lookup),
                 reference => {Raw, Paused(gen_tcp_raw)}},
             #{what => [Lookup, ", one right after the other"], ours => Of(address_please),
                 reference => {Client, Of(gen_tcp_http)}, target => Target},
             #{what => "the same", ours => Of(address_please),
                 reference => {Raw, Of(gen_tcp_raw)}, target => Target},
+            #{what => "the same", ours => Of(address_please), faster => true,
+                reference => {Httpc, Of(httpc)}, target => {at_least, 1.3}},
             #{what => "of it, from the NIF call to its answer", ours => Of(nif_lookup),
                 reference => {Raw, Of(gen_tcp_raw)}}
         ]

@@ -17,14 +17,17 @@ write(Outcomes, #{complete := Complete} = Context) ->
     io:format("~n~ts~n~ts~n", [machine(Context), Table]),
     case Complete of
         true ->
-            ok = put_file("results.md", [text(Context), Table]),
+            ok = put_file("results.md", [text(Context), Table, "\n", [plot(Part) || {Part, _} <- Outcomes]]),
             ok = put_file("results.csv", [
                 "part,series,repetition,unit,samples,min,p10,p50,p90,p99,max\n",
                 [quantiles(Outcome) || Outcome <- Outcomes]
             ]);
         false ->
             io:format("not written: docs/bench is for whole runs~n")
-    end.
+    end,
+    %% Where bench/plot.py is to put its pictures.
+    Plots = case Complete of true -> os:getenv("BENCH_DOCS"); false -> os:getenv("BENCH_TMP") end,
+    file:write_file(place("BENCH_TMP", "plots"), Plots).
 
 put_file(Name, Text) ->
     File = place("BENCH_DOCS", Name),
@@ -46,9 +49,14 @@ text(Context) ->
         busy(Context),
         "Made by `make bench`. The series of a line ran in turns, a block of each at a time, so that "
         "other load hit all of them alike. A figure is the median of the repetitions, and each of "
-        "those is a median too unless the line says p99; a ratio is made within each repetition. "
-        "`results.csv` has the repetitions one by one.\n\n"
+        "those is a median too unless the line says otherwise; a ratio is made within each repetition. "
+        "`results.csv` has the repetitions one by one, and a plot of each part (box: quartiles; "
+        "whiskers: 1st and 99th percentile of the single samples) follows the table.\n\n"
     ].
+
+%% By bench/plot.py.
+plot(Part) ->
+    io_lib:format("![~ts](~ts.svg)~n", [Part, Part]).
 
 %% A table that other work has spoilt says so itself.
 busy(#{load := {Before, After}}) ->
@@ -85,10 +93,12 @@ load() ->
 line(#{what := What, ours := Ours, unit := Unit} = Row) ->
     Cells = [
         What,
-        figure(bench_stat:median(Ours), Unit),
+        [figure(bench_stat:median(Ours), Unit), p99(p99, Row)],
         case Row of
-            #{reference := {Name, Figures}} -> [Name, ": ", figure(bench_stat:median(Figures), Unit)];
-            _ -> ""
+            #{reference := {Name, Figures}} ->
+                [Name, ": ", figure(bench_stat:median(Figures), Unit), p99(reference_p99, Row)];
+            _ ->
+                ""
         end,
         ratio(Row),
         target(Row),
@@ -96,13 +106,23 @@ line(#{what := What, ours := Ours, unit := Unit} = Row) ->
     ],
     ["| ", lists:join(" | ", Cells), " |\n"].
 
+p99(Key, #{unit := Unit} = Row) ->
+    case Row of
+        #{Key := Figure} -> [" (p99 ", figure(Figure, Unit), ")"];
+        _ -> ""
+    end.
+
 ratio(#{ratio := {Median, Min, Max}} = Row) ->
     Text = case Row of #{faster := true} -> "~ts times faster (~ts to ~ts)"; _ -> "~ts (~ts to ~ts)" end,
     io_lib:format(Text, [number(Median), number(Min), number(Max)]);
+ratio(#{difference := {Median, Min, Max}, unit := Unit}) ->
+    io_lib:format("~ts more (~ts to ~ts)", [figure(Figure, Unit) || Figure <- [Median, Min, Max]]);
 ratio(_) ->
     "".
 
 target(#{target := {Bound, Limit}, ratio := _}) -> [words(Bound), number(Limit)];
+target(#{target := {Bound, Limit}, difference := _, unit := Unit}) ->
+    [words(Bound), figure(Limit, Unit), " more"];
 target(#{target := {Bound, Limit}, unit := Unit}) -> [words(Bound), figure(Limit, Unit)];
 target(_) -> "".
 
@@ -110,22 +130,28 @@ words(at_most) -> "at most ";
 words(at_least) -> "at least ".
 
 met(#{target := Target, ratio := {Median, _, _}}) -> yes_or_no(Target, Median);
+met(#{target := Target, difference := {Median, _, _}}) -> yes_or_no(Target, Median);
 met(#{target := Target, ours := Ours}) -> yes_or_no(Target, bench_stat:median(Ours));
 met(_) -> "".
 
 yes_or_no({at_most, Limit}, Figure) when Figure =< Limit -> "yes";
 yes_or_no({at_least, Limit}, Figure) when Figure >= Limit -> "yes";
-yes_or_no(_, _) -> "**no**".
+yes_or_no(_, _) -> "**missed**".
 
 number(Number) when Number >= 10 -> integer_to_list(round(Number));
 number(Number) -> io_lib:format("~.2f", [float(Number)]).
 
 -spec figure(number(), bench:unit()) -> iolist().
-figure(Ns, ns) when Ns < 1.0e6 -> io_lib:format("~b us", [round(Ns / 1.0e3)]);
+figure(Ns, ns) when abs(Ns) < 1.0e4 -> io_lib:format("~.2f us", [Ns / 1.0e3]);
+figure(Ns, ns) when abs(Ns) < 1.0e6 -> io_lib:format("~b us", [round(Ns / 1.0e3)]);
 figure(Ns, ns) when Ns < 1.0e8 -> io_lib:format("~.2f ms", [Ns / 1.0e6]);
 figure(Ns, ns) -> io_lib:format("~b ms", [round(Ns / 1.0e6)]);
+figure(Bytes, bytes) when abs(Bytes) < 65536 -> io_lib:format("~b bytes", [round(Bytes)]);
 figure(Bytes, bytes) -> io_lib:format("~.2f MiB", [Bytes / 1048576]);
-figure(Count, count) -> io_lib:format("~b", [Count]).
+figure(Count, count) when is_integer(Count) -> io_lib:format("~b", [Count]);
+figure(Count, count) -> io_lib:format("~.2f", [Count]);
+figure(Rate, per_s) -> io_lib:format("~b/s", [round(Rate)]);
+figure(Rate, bytes_per_s) -> io_lib:format("~b MiB/s", [round(Rate / 1048576)]).
 
 %% ---------------------------------------------------------------------------------------------
 %% CSV
@@ -136,14 +162,17 @@ quantiles(Outcome) ->
         Figures = [bench_stat:quantile(Q, Samples) || Q <- ?QUANTILES],
         io_lib:format("~ts,~ts,~b,~ts,~b,~ts~n", [
             Part, Series, Number, Unit, length(Samples),
-            lists:join($,, [integer_to_list(Figure) || Figure <- Figures])
+            lists:join($,, [plain(Figure) || Figure <- Figures])
         ])
     end).
 
 samples(Outcome) ->
     each(Outcome, fun(Part, Series, Number, Unit, Samples) ->
-        [io_lib:format("~ts,~ts,~b,~ts,~b~n", [Part, Series, Number, Unit, Sample]) || Sample <- Samples]
+        [io_lib:format("~ts,~ts,~b,~ts,~ts~n", [Part, Series, Number, Unit, plain(Sample)]) || Sample <- Samples]
     end).
+
+plain(Figure) when is_integer(Figure) -> integer_to_list(Figure);
+plain(Figure) -> float_to_list(Figure, [{decimals, 3}]).
 
 each({Part, #{repetitions := Repetitions} = Outcome}, Fun) ->
     Units = maps:get(units, Outcome, #{}),

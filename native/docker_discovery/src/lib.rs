@@ -8,6 +8,9 @@
 #![forbid(unsafe_code)]
 
 mod allowed_hosts;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod breaker;
 mod candidate;
 mod daemons;

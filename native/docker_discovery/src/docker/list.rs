@@ -23,7 +23,7 @@ pub(crate) async fn list(daemon: &Daemon) -> Result<Pieces<Listed>, Error> {
 }
 
 /// More than any host has: a daemon with more is not believed.
-const MAX_CONTAINERS: usize = 1 << 16;
+pub(crate) const MAX_CONTAINERS: usize = 1 << 16;
 
 /// One container of the list.
 #[derive(Debug, Deserialize)]

@@ -15,7 +15,7 @@ pub(crate) mod labels;
 pub(crate) mod list;
 pub(crate) mod locator;
 mod network;
-mod pieces;
+pub(crate) mod pieces;
 pub(crate) mod place;
 pub(crate) mod search;
 mod standing;
