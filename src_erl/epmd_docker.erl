@@ -287,15 +287,21 @@ names(Host) ->
 %% ---------------------------------------------------------------------------------------------
 
 address(Name, Host, Family) ->
-    case epmd_docker_select:is_selecting(Name, Host) of
+    case epmd_docker_select:in_net_kernel() of
         true -> selected(Name, Host, Family);
-        false -> address_for_connection(Name, Host, Family)
+        false -> address_from_memory(Name, Host, Family)
     end.
 
-address_for_connection(Name, Host, Family) ->
+address_from_memory(Name, Host, Family) ->
     case epmd_docker_lookup:known(Name, Host, Family) of
         {ok, Address, Port} -> {ok, Address, Port, 6};
-        unknown -> located(find(Name, Host, Family, #{watch => true}))
+        {unknown, Peeked} -> address_for_connection(Name, Host, Family, Peeked)
+    end.
+
+address_for_connection(Name, Host, Family, Peeked) ->
+    case epmd_docker_select:is_selecting(Name, Host) of
+        true -> selected(Name, Host, Family);
+        false -> located(find(Name, Host, Family, Peeked#{watch => true}))
     end.
 
 selected(Name, Host, Family) ->

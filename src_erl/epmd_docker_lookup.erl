@@ -10,7 +10,7 @@
 
 -export([known/3, find/4, find/5]).
 
--export_type([found/0, source/0, query/0]).
+-export_type([found/0, source/0, query/0, flags/0]).
 
 -type source() :: table | container | published | host_network | fixed_port | epmd.
 -type found() :: #{
@@ -34,39 +34,44 @@
     deadline := integer(),
     %% By the same, in its own unit.
     started := integer(),
-    flags := #{watch => boolean()},
+    flags := flags(),
     %% What the library says of a name that is Docker's.
     kind => on_host | in_container,
     %% The worker's monitor of its caller.
     caller => epmd_docker_worker:caller()
+}.
+-type flags() :: #{
+    watch => boolean(),
+    %% What the library's memory says of the node, if it was asked already.
+    peeked => {Node :: binary(), epmd_docker_nif:peeked()}
 }.
 -type reason() :: epmd_docker:reason().
 -type result() :: {ok, found()} | {error, reason()}.
 
 ?DOC("""
 What a connection asks first: address and port, if they are known without asking anybody. The calling
-process is the connection's, and its handshake is watched.
+process is the connection's, and its handshake is watched. Else what was found out so far, for find/5.
 """).
 -spec known(string(), string(), inet | inet6) ->
-    {ok, inet:ip_address(), inet:port_number()} | unknown.
+    {ok, inet:ip_address(), inet:port_number()} | {unknown, flags()}.
 known(Name, Host, Family) ->
     case node_name(Name, Host) of
         {ok, Node} -> known_node(epmd_docker_nif:address(Node, Family), Node, Host);
-        error -> unknown
+        error -> {unknown, #{}}
     end.
 
-known_node({Kind, Ip, Port}, Node, Host) ->
+known_node({Kind, Ip, Port}, Node, Host) when is_tuple(Ip) ->
     case Kind =:= in_container andalso epmd_docker_self:is_own_host(Host) of
         %% Maybe stock Erlang's alone.
         true ->
-            unknown;
+            {unknown, #{}};
         false ->
             ok = epmd_docker_stats:hit(),
             ok = epmd_docker_handshake:spawn_watch(Node, #{address => Ip, port => Port}),
             {ok, Ip, Port}
     end;
-known_node(_, _, _) ->
-    unknown.
+known_node(Peeked, Node, _) ->
+    {unknown, #{peeked => {Node, Peeked}}}.
 
 ?DOC("As `find/5`, for a caller that makes no connection itself.").
 -spec find(string(), string(), inet | inet6, TimeoutMs :: pos_integer()) -> result().
@@ -77,18 +82,24 @@ find(Name, Host, Family, Timeout) ->
 Finds the address and port of the node `Name@Host`. With `watch => true` the calling process is a
 connection's: its handshake is watched, to tell the user when the node there has another name.
 """).
--spec find(string(), string(), inet | inet6, TimeoutMs :: pos_integer(), #{watch => boolean()}) ->
+-spec find(string(), string(), inet | inet6, TimeoutMs :: pos_integer(), flags()) ->
     result().
+find(Name, Host, Family, Timeout, #{peeked := {Node, Peeked}} = Flags) ->
+    find_node(Peeked, query(Node, Name, Host, Family, Timeout, Flags));
 find(Name, Host, Family, Timeout, Flags) ->
     case node_name(Name, Host) of
-        {ok, Node} -> find_node(Node, Name, Host, Family, Timeout, Flags);
+        {ok, Node} ->
+            Peeked = epmd_docker_nif:peek(Node, Family),
+            find_node(Peeked, query(Node, Name, Host, Family, Timeout, Flags));
         error -> {error, {bad_node_name, unicode:characters_to_binary(io_lib:format("~0tp", [{Name, Host}]))}}
     end.
 
-find_node(Node, Name, Host, Family, Timeout, Flags) ->
-    Query = #{node => Node, name => Name, host => Host, family => Family, flags => Flags,
-        deadline => epmd_docker_stock:deadline(Timeout), started => epmd_docker_stats:start()},
-    case epmd_docker_nif:peek(Node, Family) of
+query(Node, Name, Host, Family, Timeout, Flags) ->
+    #{node => Node, name => Name, host => Host, family => Family, flags => Flags,
+        deadline => epmd_docker_stock:deadline(Timeout), started => epmd_docker_stats:start()}.
+
+find_node(Peeked, Query) ->
+    case Peeked of
         {found, Kind, Found} ->
             find_in_docker({ok, Found}, Query#{kind => Kind});
         {table, TableHost, Port} = Known ->

@@ -34,7 +34,7 @@
 -export(?NIFS).
 -nifs(?NIFS).
 
--export_type([job/0, found/0, kind/0, not_loaded/0, explained/0, candidate/0]).
+-export_type([job/0, found/0, kind/0, peeked/0, not_loaded/0, explained/0, candidate/0]).
 
 -type job() :: reference().
 -type not_loaded() :: {error, {nif_not_loaded, Detail :: binary()}}.
@@ -70,6 +70,12 @@
     verdict := taken | spare | {refused, atom()}
 }.
 -type kind() :: on_host | in_container.
+-type peeked() ::
+    {table, Host :: binary(), inet:port_number()}
+    | {found, kind(), found()}
+    | kind()
+    | other
+    | {error, reason()}.
 -type reason() :: epmd_docker:reason().
 
 %% Both sides of the border carry this number (ABI in native/epmd_docker_nif/src/lib.rs).
@@ -172,17 +178,12 @@ configure(Settings) -> stub(?FUNCTION_NAME, [Settings]).
 What memory knows of a node name: a table entry, the container with its address if nothing can have
 changed since it was inspected, or what kind of name it is.
 """).
--spec peek(Node :: binary(), inet | inet6) ->
-    {table, Host :: binary(), inet:port_number()}
-    | {found, kind(), found()}
-    | kind()
-    | other
-    | {error, reason()}.
+-spec peek(Node :: binary(), inet | inet6) -> peeked().
 peek(Node, Family) -> stub(?FUNCTION_NAME, [Node, Family]).
 
-?DOC("What a connection needs of `peek/2`, where Docker's answer is known; else `unknown`.").
+?DOC("As `peek/2`, with no more than a connection needs where address and port are known.").
 -spec address(Node :: binary(), inet | inet6) ->
-    {kind(), inet:ip_address(), inet:port_number()} | unknown | not_loaded().
+    {kind(), inet:ip_address(), inet:port_number()} | peeked().
 address(Node, Family) -> stub(?FUNCTION_NAME, [Node, Family]).
 
 ?DOC("""

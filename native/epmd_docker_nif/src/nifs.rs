@@ -55,6 +55,27 @@ fn configure<'a>(env: Env<'a>, map: Term<'a>) -> Term<'a> {
 /// {error, Reason}`: what memory knows of a name.
 #[rustler::nif]
 fn peek<'a>(env: Env<'a>, node: Binary<'a>, family: Atom) -> NifResult<Term<'a>> {
+    recall(env, node, family, |kind, found| {
+        (atoms::found(), kind, found.to_term(env)).encode(env)
+    })
+}
+
+/// `address(Node, Family) -> {Kind, Address, Port}`, or as [`peek`]: of what is known, the part that
+/// a connection needs, for it is what most of them ask first.
+#[rustler::nif]
+fn address<'a>(env: Env<'a>, node: Binary<'a>, family: Atom) -> NifResult<Term<'a>> {
+    recall(env, node, family, |kind, found| match found.port {
+        DistPort::Known(port) => (kind, encode::address(env, found.address), port).encode(env),
+        DistPort::Epmd => (atoms::found(), kind, found.to_term(env)).encode(env),
+    })
+}
+
+fn recall<'a>(
+    env: Env<'a>,
+    node: Binary<'a>,
+    family: Atom,
+    tell: impl FnOnce(Atom, &Found) -> Term<'a>,
+) -> NifResult<Term<'a>> {
     let family = decode_family(family)?;
     let node = match NodeName::parse(&node) {
         Ok(node) => node,
@@ -70,35 +91,8 @@ fn peek<'a>(env: Env<'a>, node: Binary<'a>, family: Atom) -> NifResult<Term<'a>>
         _ => return Ok(atoms::other().encode(env)),
     };
     Ok(match state::resolver().peek(&node, &scheme, family) {
-        Some(found) => (atoms::found(), kind, found.to_term(env)).encode(env),
+        Some(found) => tell(kind, &found),
         None => kind.encode(env),
-    })
-}
-
-/// `address(Node, Family) -> {Kind, Address, Port} | unknown`: the part of [`peek`] that a connection
-/// needs, for it is what most of them ask first. The node table is not answered from here.
-#[rustler::nif]
-fn address<'a>(env: Env<'a>, node: Binary<'a>, family: Atom) -> NifResult<Term<'a>> {
-    let family = decode_family(family)?;
-    let found = NodeName::parse(&node).ok().and_then(|node| {
-        let scheme = node.scheme();
-        let kind = match scheme {
-            Scheme::OnHost { .. } => atoms::on_host(),
-            _ => atoms::in_container(),
-        };
-        let found = state::resolver().peek(&node, &scheme, family)?;
-        state::table().get(&node).is_none().then_some((kind, found))
-    });
-    Ok(match found {
-        Some((
-            kind,
-            Found {
-                address,
-                port: DistPort::Known(port),
-                ..
-            },
-        )) => (kind, encode::address(env, address), port).encode(env),
-        _ => atoms::unknown().encode(env),
     })
 }
 
