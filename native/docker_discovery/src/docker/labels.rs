@@ -96,8 +96,8 @@ impl<'de> Deserialize<'de> for Labels {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
                 let (mut kept, mut marks) = (Vec::new(), Vec::new());
-                while let Some((key, value)) = map.next_entry::<String, Option<String>>()? {
-                    let value = value.unwrap_or_default();
+                while let Some((key, value)) = map.next_entry::<String, Option<Lossy>>()? {
+                    let value = value.unwrap_or_default().0;
                     match kept_as(&key) {
                         Some(key) => kept.push((key.to_owned(), value)),
                         None => marks.push(mark(&key, &value)),
@@ -111,5 +111,30 @@ impl<'de> Deserialize<'de> for Labels {
         }
 
         deserializer.deserialize_map(Map)
+    }
+}
+
+/// The text of a label, in which half a surrogate pair is no reason not to
+/// read the container: Docker takes and gives what people write.
+#[derive(Default)]
+struct Lossy(String);
+
+impl<'de> Deserialize<'de> for Lossy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+
+        impl Visitor<'_> for Bytes {
+            type Value = Lossy;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Lossy, E> {
+                Ok(Lossy(String::from_utf8_lossy(bytes).into_owned()))
+            }
+        }
+
+        deserializer.deserialize_bytes(Bytes)
     }
 }

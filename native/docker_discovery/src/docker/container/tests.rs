@@ -201,6 +201,17 @@ fn use_it(container: &Container) {
     }
 }
 
+/// As Docker keeps it, who writes such a label by hand.
+#[test]
+fn half_a_surrogate_pair_in_a_label_harms_nobody() {
+    let mut one = fixture(0);
+    one["Config"]["Labels"] = json!({"a": "x", "epmd-docker.port": "7", "epmd-docker.node": "y"});
+    let text = one.to_string().replace(r#""a":"x""#, r#""a":"\ud800""#);
+    let text = text.replace(r#""y""#, r#""y\udc00""#);
+    let container = Container::decode(text.as_bytes()).unwrap();
+    assert_eq!(container.config.labels.get("epmd-docker.port"), Some("7"));
+}
+
 proptest! {
     #[test]
     fn a_value_of_another_type_is_read_or_refused(
