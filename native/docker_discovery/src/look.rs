@@ -7,7 +7,6 @@ use std::time::Duration;
 use crate::dist_port::{PortSource, dist_port};
 use crate::docker::client::Daemon;
 use crate::docker::container::Container;
-use crate::docker::endpoint::Endpoint;
 use crate::docker::find::{Wanted, find, reinspect};
 use crate::error::{ContainerState, Error};
 use crate::found::{ContainerInfo, DistPort, Family, Found, Via};
@@ -15,6 +14,11 @@ use crate::host_addr::HostAddr;
 use crate::interfaces::{Interfaces, MAX_AGE, MAX_AGE_IN_DOUBT, View};
 use crate::route::{Vantage, Way, route};
 use crate::settings::{AddressMode, Settings};
+
+mod daemon_host;
+
+pub(crate) use daemon_host::{host_address, host_name};
+use daemon_host::{is_local, known_host};
 
 /// A `docker restart` stops the container for less than this.
 const RESTART: Duration = Duration::from_secs(1);
@@ -230,52 +234,6 @@ fn not_running(state: ContainerState) -> Result<Sight, Error> {
             Ok(Sight::NotYet(error, Some(RESTART)))
         }
         ContainerState::Paused | ContainerState::Unknown => Err(error),
-    }
-}
-
-/// The address of the daemon's host in the family: the one that we are
-/// connected to, if it is of that family.
-pub(crate) async fn host_address(target: &Target<'_>) -> Result<Option<IpAddr>, Error> {
-    match known_host(target) {
-        Some(host) => Ok(host),
-        None => {
-            let addresses = target.daemon.link.addresses().await?;
-            let fits = |ip: &IpAddr| target.family.has(*ip);
-            Ok(addresses.into_iter().find(fits))
-        }
-    }
-}
-
-/// The same without asking a name server; `None` if that were needed.
-fn known_host(target: &Target<'_>) -> Option<Option<IpAddr>> {
-    let link = &target.daemon.link;
-    let fits = |ip: &IpAddr| target.family.has(*ip);
-    match &link.spot().endpoint {
-        Endpoint::Unix(_) => Some(None),
-        Endpoint::Tcp {
-            host: HostAddr::Ip(ip),
-            ..
-        } => Some(Some(ip.to_canonical()).filter(fits)),
-        Endpoint::Tcp { .. } => link.peer().filter(fits).map(Some),
-    }
-}
-
-/// Whether the daemon runs on this machine: behind a unix socket, or at an
-/// address of ours.
-fn is_local(daemon: &Daemon, host: Option<IpAddr>, view: &View) -> bool {
-    match daemon.link.spot().endpoint {
-        Endpoint::Unix(_) => true,
-        Endpoint::Tcp { .. } => host
-            .or(daemon.link.peer())
-            .is_some_and(|ip| view.is_ours(ip)),
-    }
-}
-
-/// What the host of the daemon is called.
-pub(crate) fn host_name(target: &Target<'_>) -> String {
-    match &target.daemon.link.spot().endpoint {
-        Endpoint::Tcp { host, .. } => host.to_string(),
-        Endpoint::Unix(_) => String::new(),
     }
 }
 

@@ -15,6 +15,7 @@ mod runtime;
 mod settings;
 mod state;
 mod subscription;
+mod table_nifs;
 mod tls_fault;
 
 /// Number that both sides must agree on; `epmd_docker_nif.erl` has the same. Raise it with every
