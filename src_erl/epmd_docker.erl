@@ -153,7 +153,7 @@ for use inside net_kernel.
 -spec resolve(node_name()) -> {ok, resolved()} | {error, reason()}.
 resolve(Node) ->
     case epmd_docker_table:parts(Node) of
-        {ok, Name, Host} -> guarded(resolve, fun() -> find(Name, Host, family(), #{}) end);
+        {ok, Name, Host} -> guarded(resolve, fun() -> epmd_docker_address:resolve(Name, Host) end);
         {error, _} = Error -> Error
     end.
 
@@ -254,7 +254,7 @@ Address and port of a node in one answer, so that both are from one moment. Insi
     | {error, reason()}.
 address_please(Name, Host, Family) ->
     guarded(address_please, fun() ->
-        address(text(Name), host_text(Host), Family)
+        epmd_docker_address:address(text(Name), host_text(Host), Family)
     end).
 
 ?DOC("As `port_please/3`, with the setting `timeout`.").
@@ -267,7 +267,7 @@ port_please(Name, Host) ->
 -spec port_please(atom() | string(), host(), timeout()) ->
     {port, inet:port_number(), Version :: 5..6} | noport.
 port_please(Name, Host, Timeout) ->
-    guarded(port_please, fun() -> port(text(Name), host_text(Host), Timeout) end, noport).
+    guarded(port_please, fun() -> epmd_docker_address:port(text(Name), host_text(Host), Timeout) end, noport).
 
 ?DOC("As `names/1`, for this host.").
 -spec names() -> {ok, [{Name :: string(), inet:port_number()}]}.
@@ -285,68 +285,6 @@ names(Host) ->
 %% ---------------------------------------------------------------------------------------------
 %% Internal
 %% ---------------------------------------------------------------------------------------------
-
-address(Name, Host, Family) ->
-    case epmd_docker_select:in_net_kernel() of
-        true -> selected(Name, Host, Family);
-        false -> address_from_memory(Name, Host, Family)
-    end.
-
-address_from_memory(Name, Host, Family) ->
-    case epmd_docker_lookup:known(Name, Host, Family) of
-        {ok, Address, Port} -> {ok, Address, Port, 6};
-        {unknown, Peeked} -> address_for_connection(Name, Host, Family, Peeked)
-    end.
-
-address_for_connection(Name, Host, Family, Peeked) ->
-    case epmd_docker_select:is_selecting(Name, Host) of
-        true -> selected(Name, Host, Family);
-        false -> located(find(Name, Host, Family, Peeked#{watch => true}))
-    end.
-
-selected(Name, Host, Family) ->
-    case epmd_docker_select:select(Name, Host, Family) of
-        %% Stock select/1 looks only at whether there is an address.
-        true -> {ok, any(Family)};
-        false -> {error, {dns, unicode:characters_to_binary(Host), eafnosupport}}
-    end.
-
-any(inet) -> {0, 0, 0, 0};
-any(inet6) -> {0, 0, 0, 0, 0, 0, 0, 0}.
-
-located({ok, #{address := Address, port := Port, version := Version}}) ->
-    {ok, Address, Port, Version};
-located({error, _} = Error) ->
-    Error.
-
-port(Name, Host, Timeout) ->
-    case epmd_docker_self:port(Name, Host) of
-        {ok, Port} ->
-            {port, Port, 6};
-        undefined ->
-            case epmd_docker_select:in_net_kernel() orelse find(Name, Host, family(), #{}, Timeout) of
-                {ok, #{port := Port, version := Version}} -> {port, Port, Version};
-                _ -> noport
-            end
-    end.
-
-find(Name, Host, Family, Flags) ->
-    find(Name, Host, Family, Flags, infinity).
-
-find(Name, Host, Family, Flags, AtMost) ->
-    case epmd_docker_options:current() of
-        {ok, #{timeout := Timeout}} ->
-            epmd_docker_lookup:find(Name, Host, Family, limit(Timeout, AtMost), Flags);
-        {error, _} = Error ->
-            Error
-    end.
-
-%% infinity leaves the setting as it is, and so does what is no time: receive would raise on a float.
-limit(Timeout, AtMost) when is_integer(AtMost) -> max(1, min(Timeout, AtMost));
-limit(Timeout, _) -> Timeout.
-
-family() ->
-    epmd_docker_boot:family().
 
 text(Name) when is_atom(Name) -> atom_to_list(Name);
 text(Name) when is_binary(Name) -> unicode:characters_to_list(Name);

@@ -80,19 +80,29 @@ own(epmd_docker_boot, _, _) -> value;
 own(epmd_docker_table, _, _) -> value;
 own(epmd_docker_subscription, _, _) -> value;
 own(epmd_docker_log, _, _) -> value;
+%% A command's, which ends its VM by design.
+own(epmd_docker_explain_cli, main, 0) -> never;
 own(_, _, 0) -> value;
 %% As any BIF does.
 own(epmd_docker_nif, Function, _) when Function =/= configure, Function =/= subscribe -> {raises, [badarg]};
 %% A process's own loop, which ends with it: the one function that is not called here.
 own(epmd_docker_notes, loop, 1) -> never;
 %% Called by our own modules alone, with what their specs say, and under epmd_docker:guarded/2,3.
+own(epmd_docker_address, _, _) -> {raises, any};
 own(epmd_docker_ask, _, _) -> {raises, any};
+own(epmd_docker_explain_cli, _, _) -> {raises, any};
+own(epmd_docker_explain_text, _, _) -> {raises, any};
+own(epmd_docker_explain_way, _, _) -> {raises, any};
 own(epmd_docker_handshake, _, _) -> {raises, any};
 own(epmd_docker_lookup, _, _) -> {raises, any};
 own(epmd_docker_names, _, _) -> {raises, any};
 own(epmd_docker_options, _, _) -> {raises, any};
+own(epmd_docker_probe, _, _) -> {raises, any};
 own(epmd_docker_select, Function, Arity) when {Function, Arity} =/= {select, 2} -> {raises, any};
 own(epmd_docker_self, _, _) -> {raises, any};
+%% Within epmd_docker_options:load/0, which makes bad settings of errors.
+own(epmd_docker_setting, _, _) -> {raises, any};
+own(epmd_docker_tls, _, _) -> {raises, any};
 own(epmd_docker_stats, _, _) -> {raises, any};
 own(epmd_docker_stock, _, _) -> {raises, any};
 own(epmd_docker_worker, _, _) -> {raises, any};
