@@ -169,13 +169,15 @@ explain(Node) ->
 
 ?DOC("""
 The same for people: `print` writes to the caller's standard output. `text` gives what that would be, as a
-string, for what shows results and not output (the start script of a release).
+string, for what shows results and not output (the start script of a release). Anything else is `badarg`.
 """).
 -spec explain(node_name(), print) -> ok; (node_name(), text) -> string().
 explain(Node, text) ->
     unicode:characters_to_list(epmd_docker_explain_text:format(explain(Node)));
 explain(Node, print) ->
-    io:put_chars(explain(Node, text)).
+    io:put_chars(explain(Node, text));
+explain(Node, How) ->
+    erlang:error(badarg, [Node, How]).
 
 ?DOC("""
 The settings in force and where each came from, the daemons asked so far and how they stand, counts
