@@ -95,8 +95,15 @@ on_all(Control, Nodes, Function, Args) ->
 
 -spec join([node()]) -> ok.
 join(Others) ->
-    _ = [true = net_kernel:connect_node(Other) || Other <- Others],
+    _ = [ok = connect(Other, 100) || Other <- Others],
     complete(length(Others)).
+
+%% Two that connect to each other at the same time may both be told that it failed.
+connect(Other, Tries) when Tries > 0 ->
+    case net_kernel:connect_node(Other) of
+        true -> ok;
+        false -> receive after 10 -> connect(Other, Tries - 1) end
+    end.
 
 complete(Count) ->
     case length(nodes()) of

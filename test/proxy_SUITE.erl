@@ -210,7 +210,7 @@ events_come_through(Config) ->
     end, 5000, no_answer_from_memory),
     testbed:docker(main, ["kill", Id]),
     {Ms, ok} = testbed:elapsed(fun() ->
-        testbed:eventually(fun() -> peer:call(Peer, epmd_docker_nif, address, [list_to_binary(["app@", short(Id)]), inet]) =:= unknown end,
+        testbed:eventually(fun() -> peer:call(Peer, epmd_docker_nif, address, [list_to_binary(["app@", short(Id)]), inet]) =:= in_container end,
             5000, not_told)
     end),
     ct:pal("told after ~b ms", [round(Ms)]),

@@ -72,9 +72,8 @@ our_module_is_in_use(_Config) ->
 %% The mesh
 %% ---------------------------------------------------------------------------------------------
 
-%% Each pings all, by names that only Docker knows. No epmd anywhere. Global is kept from
-%% cutting connections while the mesh is not whole (prevent_overlapping_partitions): 50 VMs on a
-%% machine of two cores take their time.
+%% Each connects to all, by names that only Docker knows, all at the same time. No epmd anywhere, and
+%% no help from global (connect_all): whom a node has not connected to itself it does not have.
 a_full_mesh_of_fifty_nodes(_Config) ->
     Size = seconds("EPMD_DOCKER_MESH", 50),
     testbed:docker(main, ["network", "create", "--label", testbed:label(), "edt_mesh"]),
@@ -84,23 +83,18 @@ a_full_mesh_of_fifty_nodes(_Config) ->
     Nodes = [list_to_atom("m@" ++ Name) || Name <- Names],
     [testbed:eventually(fun() -> peer:call(Control, net_kernel, connect_node, [Node], 10_000) end, 30_000, Node)
      || Node <- Nodes],
+    {?MODULE, Binary, File} = code:get_object_code(?MODULE),
+    Size = length(on_all(Control, Nodes, code, load_binary, [?MODULE, File, Binary])),
     [?assertEqual([], Others) || Others <- on_all(Control, Nodes, erlang, nodes, [])],
     Before = requests(Control, Nodes),
-    Meshed = fun() ->
-        Seen = [length(Others) || Others <- on_all(Control, Nodes, erlang, nodes, [])],
-        lists:usort(Seen) =:= [Size - 1] orelse Seen
-    end,
-    {Ms, _} = testbed:elapsed(fun() ->
-        Pongs = on_all(Control, Nodes, lists, map, [fun net_adm:ping/1, Nodes]),
-        ct:pal("pings answered at once: ~p", [count(lists:append(Pongs))]),
-        testbed:eventually(Meshed, 60_000)
-    end),
+    {Ms, Joined} = testbed:elapsed(fun() -> on_all(Control, Nodes, ?MODULE, join, [Nodes]) end),
+    ?assertEqual(lists:duplicate(Size, Size - 1), [length(Others) || Others <- on_all(Control, Nodes, erlang, nodes, [])]),
     After = requests(Control, Nodes),
     Each = [B - A || {A, B} <- lists:zip(Before, After)],
     Pairs = Size * (Size - 1) div 2,
-    ct:pal("~b nodes: started in ~.1f s, meshed in ~.1f ms~nengine requests for it: ~b in all, ~.2f for each of ~b "
-        "connections, at most ~b of a node; before it each ~p", [Size, Started / 1000, Ms, lists:sum(Each),
-        lists:sum(Each) / Pairs, Pairs, lists:max(Each), lists:usort(Before)]),
+    ct:pal("~b nodes: started in ~.1f s, meshed in ~.1f ms, ~b connects tried again~nengine requests for it: ~b in all, "
+        "~.2f for each of ~b connections, at most ~b of a node; before it each ~p", [Size, Started / 1000, Ms,
+        lists:sum(Joined), lists:sum(Each), lists:sum(Each) / Pairs, Pairs, lists:max(Each), lists:usort(Before)]),
     %% One about each other node, and a version, a stream and a list of the daemon.
     ?assert(lists:max(Each) =< Size - 1 + 5, Each),
     testbed:stop(Control).
@@ -108,10 +102,18 @@ a_full_mesh_of_fifty_nodes(_Config) ->
 start_node(Name) ->
     testbed:run(main, ["--name", Name, "--network", "edt_mesh", "-e", "ERL_LIBS=/opt", "-e", "ERL_DIST_PORT=9171",
         "-v", "/var/run/docker.sock:/var/run/docker.sock"], ["erl", "-noinput", "-start_epmd", "false",
-        "-epmd_module", "epmd_docker", "-setcookie", "secret", "-sname", "m@" ++ Name,
-        "-kernel", "prevent_overlapping_partitions", "false"]).
+        "-epmd_module", "epmd_docker", "-setcookie", "secret", "-sname", "m@" ++ Name, "-connect_all", "false"]).
 
-count(Words) -> maps:map(fun(_, All) -> length(All) end, maps:groups_from_list(fun(Word) -> Word end, Words)).
+%% In each node: how often a connect had to be tried again. Two that connect to each other at the same
+%% moment may both be told that it failed, as in stock Erlang.
+join(Nodes) ->
+    lists:sum([tried_again(Node, 0) || Node <- Nodes, Node =/= node()]).
+
+tried_again(Node, Tries) when Tries < 100 ->
+    case net_kernel:connect_node(Node) of
+        true -> Tries;
+        false -> receive after 20 -> tried_again(Node, Tries + 1) end
+    end.
 
 on_all(Control, Nodes, Module, Function, Arguments) ->
     Results = peer:call(Control, erpc, multicall, [Nodes, Module, Function, Arguments, 60_000], 70_000),
