@@ -455,7 +455,7 @@ bad_settings_stop_the_boot(_Config) ->
             {[{"DOCKER_HOST", "nonsense"}], [], ["docker_host", "nonsense"]},
             {[{"DOCKER_API_VERSION", "latest"}], [], ["api_version", "latest"]},
             {[{"DOCKER_HOST", "https://h"}], [], ["docker_host", "https", "DOCKER_TLS_VERIFY"]},
-            {[], ["-epmd_docker", "docker_tls", "maybe"], ["docker_tls", "maybe", "true or false"]},
+            {[], ["-epmd_docker", "docker_tls", "perhaps"], ["docker_tls", "perhaps", "true or false"]},
             {[{"EPMD_DOCKER_REMOTE_TLS", "1"}], [], ["remote_tls", "one of true, false"]},
             {[], ["-epmd_docker", "docker_cert_path", "[]"], ["docker_cert_path", "a folder"]},
             {[], ["-epmd_docker", "remote_cert_path", "[a]"], ["remote_cert_path", "another type"]}

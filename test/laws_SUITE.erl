@@ -38,6 +38,8 @@ init_per_group(Mode, Config) -> [{mode, Mode} | Config].
 
 end_per_group(_, _) -> ok.
 
+%% After a disconnect global sends to the other node, and so connects again from that side at any moment.
+-define(BY_HAND, ["-kernel", "dist_auto_connect", "never"]).
 -define(ID, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef").
 
 peer(Config, Args, Env) ->
@@ -96,19 +98,19 @@ net_kernel_never_waits_for_docker(Config) ->
     Fixed = integer_to_list(testbed:free_port()),
     Env = [{"DOCKER_HOST", fake_engine:host(Engine)}, {"EPMD_DOCKER_DAEMON_PORT", DaemonPort},
         {"EPMD_DOCKER_REMOTE_PORT", Fixed}],
-    Ordinary = peer(Config, ["-name", "ordinary@127.0.0.1"], [{"ERL_DIST_PORT", Fixed}]),
+    Ordinary = peer(Config, ["-name", "ordinary@127.0.0.1" | ?BY_HAND], [{"ERL_DIST_PORT", Fixed}]),
     Names = [list_to_atom(io_lib:format("~12.16.0b@127.0.0.1", [I])) || I <- lists:seq(1, 20)],
     [
         begin
-            Peer = peer(Config, ["-name", unique("long") ++ "@127.0.0.1" | Protocol], Env),
+            Peer = peer(Config, ["-name", unique("long") ++ "@127.0.0.1" | ?BY_HAND ++ Protocol], Env),
             does_not_wait(Peer, Names, Ordinary, 'ordinary@127.0.0.1'),
             testbed:stop(Peer)
         end
      || Protocol <- [[], ["-proto_dist", "eid_tcp"], ["-proto_dist", "epmd_docker"]]
     ],
     testbed:stop(Ordinary),
-    OrdinaryShort = peer(Config, ["-sname", "ordinary@localhost"], [{"ERL_DIST_PORT", Fixed}]),
-    Peer = peer(Config, ["-sname", unique("short") ++ "@localhost"], Env),
+    OrdinaryShort = peer(Config, ["-sname", "ordinary@localhost" | ?BY_HAND], [{"ERL_DIST_PORT", Fixed}]),
+    Peer = peer(Config, ["-sname", unique("short") ++ "@localhost" | ?BY_HAND], Env),
     ShortNames = [list_to_atom("app@box" ++ integer_to_list(I)) || I <- lists:seq(1, 20)],
     does_not_wait(Peer, ShortNames, OrdinaryShort, 'ordinary@localhost'),
     testbed:stop(Peer),
