@@ -496,7 +496,7 @@ leader(Written) ->
 erl_call(Config) ->
     case erl_call_program() of
         false ->
-            {skip, "no erl_call here"};
+            testbed:missing("no erl_call here", []);
         Program ->
             ok = peer:call(?config(server, Config), epmd_docker, add_node, ['dead@127.0.0.1', 1]),
             Address = "127.0.0.1:" ++ integer_to_list(?config(port, Config)),

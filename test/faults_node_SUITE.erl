@@ -131,7 +131,7 @@ question(Bytes, At) ->
 the_clock_jumps(Config) ->
     case filelib:wildcard("/usr/lib/*/faketime/libfaketimeMT.so.1") of
         [Library | _] -> clock_jumps(Library, Config);
-        [] -> {skip, "no libfaketime (Debian: faketime)"}
+        [] -> testbed:missing("no libfaketime (Debian: faketime)", [])
     end.
 
 clock_jumps(Library, Config) ->
